@@ -44,6 +44,9 @@ type Options struct {
 	UserAgent string
 	// Observe is called once for each request after it has ended, from the goroutine that made it; may be nil.
 	Observe func(Exchange)
+	// BeforePage is called before each page of a list but the first; its error ends the list and is returned as it is.
+	// It may wait; may be nil.
+	BeforePage func(context.Context) error
 }
 
 // Exchange is what happened in one request. It holds no secret.

@@ -25,6 +25,11 @@ func (c *Client) List(ctx context.Context) ([]Cluster, error) {
 	var clusters []Cluster
 	seen := map[int64]bool{}
 	for page := 1; page != 0; {
+		if page > 1 && c.options.BeforePage != nil {
+			if err := c.options.BeforePage(ctx); err != nil {
+				return nil, err
+			}
+		}
 		u := *c.base
 		u.RawQuery = "page=" + strconv.Itoa(page) + "&per_page=" + strconv.Itoa(perPage)
 		request := call{method: http.MethodGet, endpoint: endpointList, url: &u, status: http.StatusOK}
