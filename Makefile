@@ -1,0 +1,98 @@
+# Everything is made from Go modules: the tools under hack/tools, and the control plane of the tests under
+# hack/controlplane. Nothing is fetched from anywhere but the module proxy, a prebuilt control plane apart.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-builtin-rules
+
+# IMG is the image that docker-build makes and the manifests name.
+IMG ?= gitlab-instance-cluster-operator:dev
+PLATFORMS ?= linux/amd64,linux/arm64
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+# How long each fuzz test runs, and how many packages are tested at once: each may run a control plane of its own.
+FUZZTIME ?= 10s
+TEST_PARALLEL ?= 2
+TEST_TIMEOUT ?= 40m
+TEST ?= ./...
+
+LDFLAGS = -X main.version=$(VERSION)
+tool = $$(hack/tools/build.sh $(1))
+# The modules beside the main one.
+MODULES = hack/controlplane $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod test/*/go.mod))
+
+##@ General
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: controlplane build ## Show the operator at work, without a cluster or a GitLab (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) hack/demo/demo.sh
+
+.PHONY: controlplane
+controlplane: ## Provide kube-apiserver, etcd and kubectl in bin/k8s (the first build takes minutes)
+	@hack/controlplane/assets.sh bin/k8s
+
+##@ Development
+.PHONY: build
+build: ## Build the manager and the GitLab simulator into bin/
+	@CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/ ./cmd/...
+
+.PHONY: build-all
+build-all: ## Check that the manager builds for every platform of the image
+	@for platform in $(subst $(comma),$(space),$(PLATFORMS)); do \
+		echo "building for $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -o /dev/null ./cmd/manager; \
+	done
+comma := ,
+space := $(subst ,, )
+
+.PHONY: generate
+generate: ## Generate the API's deep copies
+	@$(call tool,controller-gen) object:headerFile=hack/boilerplate.go.txt paths=./api/...
+
+.PHONY: manifests
+manifests: ## Generate the CRD, the manager's role, the API reference and dist/install.yaml
+	@hack/manifests.sh
+
+.PHONY: test
+test: ## Run all tests, with the race detector, on a real control plane
+	@hack/test.sh
+
+.PHONY: lint
+lint: ## Run golangci-lint
+	@$(call tool,golangci-lint) run
+
+.PHONY: fuzz
+fuzz: ## Run each fuzz test for FUZZTIME
+	@hack/fuzz.sh $(FUZZTIME)
+
+.PHONY: verify
+verify: ## Check that generated files are current and that the code is formatted, tidy, vetted and linted
+	@hack/verify.sh
+
+.PHONY: clean
+clean: ## Remove what was built, the control plane included
+	rm -rf bin
+
+##@ Installation
+.PHONY: docker-build
+docker-build: ## Build the image IMG for PLATFORMS (DOCKER_OUTPUT=--push pushes it)
+	docker buildx build --platform $(PLATFORMS) --build-arg VERSION=$(VERSION) --tag $(IMG) $(DOCKER_OUTPUT) .
+
+.PHONY: install
+install: ## Install the CRD into the cluster of the current kubeconfig
+	kubectl apply --server-side -f config/crd/bases
+
+.PHONY: deploy
+deploy: ## Install everything, with the image IMG
+	@hack/render.sh $(IMG) | kubectl apply --server-side -f -
+
+.PHONY: undeploy
+undeploy: ## Remove everything but the CRD and its objects (docs/uninstalling.md)
+	@hack/render.sh $(IMG) | hack/undeploy.sh
+
+export IMG VERSION PLATFORMS LDFLAGS TEST TEST_PARALLEL TEST_TIMEOUT MODULES
