@@ -83,3 +83,15 @@ const (
 
 // ReasonSuspended is the reason of Ready=Unknown: spec.suspend is true and the user moves next.
 const ReasonSuspended = "Suspended"
+
+// Stalls reports whether a reason of Ready=False means that somebody else has to move first; with all others the
+// manager goes on by itself.
+func Stalls(reason string) bool {
+	switch reason {
+	case ReasonClusterNotFound, ReasonSecretForbidden, ReasonInvalidSecret, ReasonUnauthorized, ReasonForbidden,
+		ReasonFeatureDisabled, ReasonTLSVerificationFailed, ReasonUnexpectedRedirect, ReasonScopeConflict,
+		ReasonRejectedByGitLab, ReasonNotEditable, ReasonIdentityMismatch, ReasonAuthorizationTypeMismatch:
+		return true
+	}
+	return false
+}

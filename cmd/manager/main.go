@@ -1,0 +1,174 @@
+// Copyright The GitLab instance cluster operator authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command manager runs the controller of GitLabInstanceCluster.
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/log/zap"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/clusterops-dev/gitlab-instance-cluster-operator/api/v1alpha1"
+	"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers"
+	"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/fleet"
+)
+
+// version is set by the build.
+var version = "dev"
+
+// shutdownGrace is how long passes may go on after SIGTERM: an add and its record take 40 seconds at most.
+const shutdownGrace = 45 * time.Second
+
+func main() {
+	f, err := parseFlags(os.Args[1:], os.Stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "manager:", err)
+		os.Exit(2)
+	case f.version:
+		fmt.Println(version)
+		return
+	}
+	logger := zap.New(zap.UseFlagOptions(&f.zap))
+	ctrl.SetLogger(logger)
+	klog.SetLogger(logger)
+	if err := run(ctrl.SetupSignalHandler(), f); err != nil {
+		logger.Error(err, "the manager stops")
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx is done.
+func run(ctx context.Context, f *flags) error {
+	log := ctrl.Log.WithName("manager")
+	log.Info("starting", "version", version)
+	if roots, err := x509.SystemCertPool(); err != nil || roots.Equal(x509.NewCertPool()) {
+		log.Info("the system has no CA certificates: only GitLabs with spec.gitlab.caSecretRef can be verified")
+	}
+	restConfig, err := ctrl.GetConfig()
+	if err != nil {
+		return fmt.Errorf("find the API server: %w", err)
+	}
+	restConfig.QPS = -1 // the API server's own priority and fairness paces the manager
+	restConfig.UserAgent = "gitlab-instance-cluster-operator/" + version
+	mgr, err := ctrl.NewManager(restConfig, managerOptions(f))
+	if err != nil {
+		return fmt.Errorf("set up the manager: %w", err)
+	}
+	if err := setUp(mgr, f); err != nil {
+		return err
+	}
+	return mgr.Start(ctx)
+}
+
+func managerOptions(f *flags) ctrl.Options {
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{corev1.AddToScheme, v1alpha1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			panic(err) // the types are compiled in
+		}
+	}
+	grace := shutdownGrace
+	options := ctrl.Options{
+		Scheme:                        scheme,
+		Cache:                         cacheOptions(f),
+		Client:                        client.Options{Cache: &client.CacheOptions{DisableFor: []client.Object{&corev1.Secret{}}}},
+		HealthProbeBindAddress:        f.healthAddress,
+		Metrics:                       metricsserver.Options{BindAddress: f.metricsAddress, SecureServing: f.metricsSecure},
+		GracefulShutdownTimeout:       &grace,
+		LeaderElection:                f.leaderElect,
+		LeaderElectionID:              f.leaderID,
+		LeaderElectionNamespace:       f.leaderNamespace,
+		LeaderElectionReleaseOnCancel: true,
+	}
+	if f.metricsSecure {
+		options.Metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
+		options.Metrics.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }}
+	}
+	return options
+}
+
+// cacheOptions keep the objects and of Secrets no more than their names and versions.
+func cacheOptions(f *flags) cache.Options {
+	options := cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&v1alpha1.GitLabInstanceCluster{}: {Label: f.watchSelector},
+			&corev1.Secret{}:                  {Transform: nameAndVersion},
+		},
+	}
+	if len(f.watchNamespaces) > 0 {
+		options.DefaultNamespaces = map[string]cache.Config{}
+		for _, namespace := range f.watchNamespaces {
+			options.DefaultNamespaces[namespace] = cache.Config{}
+		}
+	}
+	return options
+}
+
+// nameAndVersion drops what no watcher of Secrets needs.
+func nameAndVersion(object any) (any, error) {
+	meta, ok := object.(*metav1.PartialObjectMetadata)
+	if !ok {
+		return nil, fmt.Errorf("a %T would be cached; of Secrets only the metadata may be", object)
+	}
+	meta.ObjectMeta = metav1.ObjectMeta{Name: meta.Name, Namespace: meta.Namespace, UID: meta.UID, ResourceVersion: meta.ResourceVersion}
+	return meta, nil
+}
+
+// setUp wires the fleet to the controller.
+func setUp(mgr manager.Manager, f *flags) error {
+	reconciler := &controllers.Reconciler{
+		Client:   mgr.GetClient(),
+		Live:     mgr.GetAPIReader(),
+		Recorder: mgr.GetEventRecorder("gitlab-instance-cluster-operator"),
+		Options: controllers.Options{SyncInterval: f.syncInterval, CreateSettleTime: f.createSettleTime,
+			MaxConcurrentReconciles: f.maxConcurrent},
+	}
+	reconciler.Fleet = fleet.New(fleet.Options{
+		SyncInterval: f.syncInterval,
+		Timeout:      f.gitlabTimeout,
+		QPS:          f.gitlabQPS,
+		Burst:        f.gitlabBurst,
+		UserAgent:    "gitlab-instance-cluster-operator/" + version,
+		Log:          ctrl.Log.WithName("gitlab"),
+		Changed:      reconciler.Changed,
+		Observe:      controllers.ObserveExchange,
+		Refreshed:    controllers.ObserveRefresh,
+	})
+	if err := mgr.Add(manager.RunnableFunc(reconciler.Fleet.Start)); err != nil {
+		return err
+	}
+	if err := reconciler.SetupWithManager(mgr); err != nil {
+		return err
+	}
+	if err := controllers.RegisterResources(mgr.GetClient()); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return err
+	}
+	return mgr.AddReadyzCheck("ping", healthz.Ping)
+}

@@ -1,0 +1,176 @@
+// Copyright The GitLab instance cluster operator authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+)
+
+// memory is what the manager knows of each object between two passes and never writes down. All of it may be lost at
+// any time: that costs a request or a wait, and never a rule.
+type memory struct {
+	mu      sync.Mutex
+	objects map[types.UID]*recollection
+	names   map[types.NamespacedName]types.UID
+	// owners holds the ids that objects record, from before the cache shows them.
+	owners map[clusterKey]types.UID
+}
+
+// clusterKey names a cluster among those of all GitLabs.
+type clusterKey struct {
+	gitLabURL string
+	id        int64
+}
+
+// recollection is one object's part of the memory. A pass works on it alone: one object has one pass at a time.
+type recollection struct {
+	// written is the resourceVersion of the manager's last write to the object.
+	written string
+	// failures counts the passes that failed in a row, for the backoff.
+	failures int
+	// reconcileAt is the annotation's value when the object was last looked at on its behalf.
+	reconcileAt string
+	// lookAfter asks for a view of GitLab that began after it; zero for any that is recent.
+	lookAfter time.Time
+	stuck     *stuck
+	intent    intentMemory
+	// owned is the object's key in memory.owners.
+	owned clusterKey
+}
+
+// intentMemory is what is known of the attempt of an open intent.
+type intentMemory struct {
+	attempt int64
+	// since is when the request was sent, or when this manager first saw the intent.
+	since time.Time
+	// absentAt is when the first complete list without the cluster began; zero if none did.
+	absentAt time.Time
+	settled  bool
+}
+
+func newMemory() *memory {
+	return &memory{
+		objects: map[types.UID]*recollection{},
+		names:   map[types.NamespacedName]types.UID{},
+		owners:  map[clusterKey]types.UID{},
+	}
+}
+
+// of returns what is known of the object, and forgets an earlier object of the same name.
+func (m *memory) of(name types.NamespacedName, uid types.UID) (r *recollection, earlier types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if known, ok := m.names[name]; ok && known != uid {
+		earlier = known
+		m.forget(known)
+	}
+	m.names[name] = uid
+	r = m.objects[uid]
+	if r == nil {
+		r = &recollection{}
+		m.objects[uid] = r
+	}
+	return r, earlier
+}
+
+// drop forgets the object with that name; its UID is "" if none was known.
+func (m *memory) drop(name types.NamespacedName) types.UID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	uid := m.names[name]
+	delete(m.names, name)
+	m.forget(uid)
+	return uid
+}
+
+func (m *memory) forget(uid types.UID) {
+	if r := m.objects[uid]; r != nil && m.owners[r.owned] == uid {
+		delete(m.owners, r.owned)
+	}
+	delete(m.objects, uid)
+}
+
+// wrote remembers the version of the manager's last write to an object.
+func (m *memory) wrote(uid types.UID, resourceVersion string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.objects[uid]; r != nil {
+		r.written = resourceVersion
+	}
+}
+
+// behind reports whether a copy of the object is older than the manager's last write to it.
+func (m *memory) behind(uid types.UID, resourceVersion string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.objects[uid]
+	if r == nil || r.written == "" {
+		return false
+	}
+	order, err := resourceversion.CompareResourceVersion(resourceVersion, r.written)
+	return err == nil && order < 0
+}
+
+// ours reports whether a copy of the object is exactly what the manager wrote last.
+func (m *memory) ours(uid types.UID, resourceVersion string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.objects[uid]
+	return r != nil && r.written == resourceVersion
+}
+
+// owns remembers that the object records a cluster; false if another object was first.
+func (m *memory) owns(uid types.UID, key clusterKey) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if owner, ok := m.owners[key]; ok && owner != uid {
+		return false
+	}
+	m.owners[key] = uid
+	if r := m.objects[uid]; r != nil {
+		if r.owned != key && m.owners[r.owned] == uid {
+			delete(m.owners, r.owned)
+		}
+		r.owned = key
+	}
+	return true
+}
+
+// owner is the object that was about to record the cluster; "" if none was.
+func (m *memory) owner(key clusterKey) types.UID {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.owners[key]
+}
+
+// Backoff of one object's own failures.
+const (
+	backoffFirst = time.Second
+	backoffMost  = 5 * time.Minute
+)
+
+// backoff is the wait after the given number of failures in a row, with up to a fifth of jitter taken off.
+func backoff(failures int) time.Duration {
+	wait := backoffMost
+	if shift := failures - 1; shift >= 0 && shift < 9 {
+		wait = min(backoffFirst<<shift, backoffMost)
+	}
+	return jitter(wait, 0.2)
+}
+
+// jitter takes a random part, at most the given share, off d.
+func jitter(d time.Duration, share float64) time.Duration {
+	return d - time.Duration(rand.Float64()*share*float64(d))
+}
+
+// key is how the cache's index names a cluster.
+func (k clusterKey) String() string {
+	return k.gitLabURL + " " + strconv.FormatInt(k.id, 10)
+}
