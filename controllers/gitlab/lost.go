@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"regexp"
 	"strings"
@@ -22,6 +23,8 @@ func (x *exchange) lost(err error, sent bool, late string) *Error {
 	e.Sent, e.Err = sent, err
 	host := x.call.url.Host
 	switch {
+	case late != "" && x.status != 0:
+		e.Message = "the answer from " + host + " did not end " + late
 	case late != "" && x.flight.connected:
 		e.Message = "no answer from " + host + " " + late
 	case late != "":
@@ -103,16 +106,23 @@ func describeNetwork(err error) string {
 		return "the name " + resolution.Name + " could not be resolved"
 	case errors.As(err, &plain):
 		return "it does not speak TLS: the URL may need http:// or another port"
-	case errors.As(err, &number):
-		return number.Error()
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return "timed out"
-	case strings.Contains(text, "EOF"), strings.Contains(text, "server closed idle connection"):
+	case closed(err, text):
 		return "the connection was closed"
+	case errors.As(err, &number):
+		return number.Error()
 	case strings.Contains(text, "malformed"):
 		return "it does not speak HTTP"
 	}
 	return addresses.ReplaceAllString(text, "")
+}
+
+// closed tells all the ways in which the other side can end a connection: which of them it is depends on the moment.
+func closed(err error, text string) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, net.ErrClosed) ||
+		errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) ||
+		strings.Contains(text, "server closed idle connection")
 }
 
 // addresses matches both ends of a connection, one of them a port of ours, as net prints them.

@@ -6,6 +6,7 @@ package gitlab
 import (
 	"encoding/json"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -49,11 +50,15 @@ func scrub(text, secret string) string {
 	found := false
 	for _, form := range forms(secret) {
 		window := min(len(form), telling)
+		places := map[string][]int{}
 		for i := 0; i+window <= len(text); i++ {
-			if strings.Contains(form, text[i:i+window]) {
+			places[text[i:i+window]] = append(places[text[i:i+window]], i)
+		}
+		for i := 0; i+window <= len(form); i++ {
+			for _, place := range places[form[i:i+window]] {
 				found = true
-				for j := i; j < i+window; j++ {
-					hide[j] = true
+				for j := range window {
+					hide[place+j] = true
 				}
 			}
 		}
@@ -84,13 +89,8 @@ func forms(secret string) []string {
 		_ = encoder.Encode(secret)
 		all = append(all, strings.Trim(strings.TrimSpace(b.String()), `"`))
 	}
-	var distinct []string
-	for _, form := range all {
-		if form != "" && !strings.Contains(strings.Join(distinct, "\x00"), form) {
-			distinct = append(distinct, form)
-		}
-	}
-	return distinct
+	slices.Sort(all)
+	return slices.DeleteFunc(slices.Compact(all), func(form string) bool { return form == "" })
 }
 
 // oneLine makes every run of white space and control characters one blank.
