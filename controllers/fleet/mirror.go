@@ -22,7 +22,6 @@ type mirror struct {
 	begunAt  time.Time // of the last complete list; zero before the first
 
 	sequence uint64
-	listed   uint64 // when the last complete list began
 	marks    map[int64]mark
 }
 
@@ -52,7 +51,7 @@ func (m *mirror) wrote(c gitlab.Cluster, begun uint64) {
 
 // saw takes the answer to a get that began at begun.
 func (m *mirror) saw(c gitlab.Cluster, begun uint64) {
-	if m.marks[c.ID].ended > begun || m.listed > begun {
+	if m.marks[c.ID].ended > begun {
 		return
 	}
 	m.put(c)
@@ -110,7 +109,7 @@ func (m *mirror) replace(rows []gitlab.Cluster, begun uint64, begunAt time.Time)
 	if !m.begunAt.IsZero() {
 		ids, scopes = differing(m.clusters, next)
 	}
-	m.clusters, m.listed, m.begunAt = next, begun, begunAt
+	m.clusters, m.begunAt = next, begunAt
 	m.scopes = make(map[string][]int64, len(next))
 	for id, c := range next {
 		m.scopes[c.EnvironmentScope] = append(m.scopes[c.EnvironmentScope], id)
