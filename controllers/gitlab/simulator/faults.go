@@ -85,6 +85,7 @@ const BadGatewayPage = "<!DOCTYPE html>\n<html>\n<head><title>GitLab is not resp
 
 // Injected is a fault at work.
 type Injected struct {
+	number  int
 	fault   Fault
 	path    *regexp.Regexp
 	faults  *faults
@@ -93,8 +94,8 @@ type Injected struct {
 	// Guarded by faults.mu.
 	seen    int
 	hits    int
+	arrived int
 	changed chan struct{}
-	removed bool
 	open    bool
 }
 
@@ -111,8 +112,9 @@ func (s *Simulator) Inject(f Fault) *Injected {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
 	s.faults.number++
+	in.number = s.faults.number
 	if f.Name == "" {
-		in.fault.Name = "fault " + decimal(int64(s.faults.number))
+		in.fault.Name = "fault " + decimal(int64(in.number))
 	}
 	s.faults.active = append(s.faults.active, in)
 	return in
@@ -125,11 +127,11 @@ func (in *Injected) Hits() int {
 	return in.hits
 }
 
-// Wait returns when it has struck at least n requests.
+// Wait returns when at least n requests that it struck have come to its point.
 func (in *Injected) Wait(ctx context.Context, n int) error {
 	for {
 		in.faults.mu.Lock()
-		hits, changed := in.hits, in.changed
+		hits, changed := in.arrived, in.changed
 		in.faults.mu.Unlock()
 		if hits >= n {
 			return nil
@@ -157,7 +159,6 @@ func (in *Injected) Remove() {
 	in.Release()
 	in.faults.mu.Lock()
 	defer in.faults.mu.Unlock()
-	in.removed = true
 	in.faults.active = slices.DeleteFunc(in.faults.active, func(other *Injected) bool { return other == in })
 }
 
@@ -203,6 +204,7 @@ func (in *Injected) chooses(r *http.Request, path, endpoint string) bool {
 func (in *Injected) reached() {
 	in.faults.mu.Lock()
 	defer in.faults.mu.Unlock()
+	in.arrived++
 	close(in.changed)
 	in.changed = make(chan struct{})
 }

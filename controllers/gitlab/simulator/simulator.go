@@ -57,10 +57,11 @@ type Outbound struct {
 
 // Simulator is the GitLab; an http.Handler that is safe for concurrent use.
 type Simulator struct {
-	options Options
-	journal *journal
-	faults  *faults
-	closed  chan struct{}
+	options  Options
+	journal  *journal
+	faults   *faults
+	controls *http.ServeMux
+	closed   chan struct{}
 
 	// mu guards everything below; it is held while a request is handled, so that requests have an order.
 	mu       sync.Mutex
@@ -127,6 +128,7 @@ func New(o Options) *Simulator {
 			latency:     o.Latency,
 		},
 	}
+	s.controls = s.newControls()
 	for name, addresses := range o.Hosts {
 		s.SetHost(name, addresses...)
 	}
