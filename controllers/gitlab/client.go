@@ -113,7 +113,7 @@ type call struct {
 	// status is the only success.
 	status int
 	// secrets are those in the body, besides the client's own token.
-	secrets []string
+	secrets []secret
 }
 
 // answer is a success.
@@ -126,7 +126,7 @@ type answer struct {
 // is an *Error. decode may be nil.
 func (c *Client) do(ctx context.Context, call call, decode func(answer) error) error {
 	started := time.Now()
-	x := exchange{client: c, call: call, secrets: append(call.secrets, c.options.Token.Reveal())}
+	x := exchange{client: c, call: call, secrets: append(call.secrets, secretToken(c.options.Token))}
 	err := x.run(ctx, decode)
 	if c.options.Observe != nil {
 		seen := Exchange{Method: call.method, Endpoint: call.endpoint, Status: x.status, Duration: time.Since(started),
@@ -146,7 +146,7 @@ func (c *Client) do(ctx context.Context, call call, decode func(answer) error) e
 type exchange struct {
 	client    *Client
 	call      call
-	secrets   []string
+	secrets   []secret
 	status    int
 	header    http.Header
 	requestID string

@@ -113,7 +113,7 @@ func describeNetwork(err error) string {
 	case errors.As(err, &number):
 		return number.Error()
 	case strings.Contains(text, "malformed"):
-		return "it does not speak HTTP"
+		return "what came is not HTTP, or cut off"
 	}
 	return addresses.ReplaceAllString(text, "")
 }

@@ -176,7 +176,8 @@ var title = regexp.MustCompile(`(?is)<title[^>]*>([^<]*)</title>`)
 func describePage(body []byte) string {
 	if found := title.FindSubmatch(body[:min(len(body), maxQuoted)]); found != nil {
 		if text := oneLine(html.UnescapeString(string(found[1]))); text != "" {
-			return fmt.Sprintf("a web page with the title %q", text)
+			// Not %q: a secret in quotes would no longer be known as one.
+			return `a web page with the title "` + text + `"`
 		}
 	}
 	return "a web page"

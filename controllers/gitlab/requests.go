@@ -141,7 +141,9 @@ func decodeInto(have *Cluster, id int64) func(answer) error {
 	}
 }
 
-func secretsOf(want Attributes) []string { return []string{want.Token.Reveal(), want.CACert} }
+func secretsOf(want Attributes) []secret {
+	return []secret{secretToken(want.Token), secretCA(want.CACert)}
+}
 
 func noToken(method, endpoint string) *Error {
 	return &Error{Kind: KindInvalid, Method: method, Endpoint: endpoint, Message: "not sent: there is no cluster token"}

@@ -17,14 +17,22 @@ const (
 	maxMessage = 512
 	// maxQuoted is how much of an answer's text is looked at for a message.
 	maxQuoted = 4096
-	// telling is the length from which a part of a secret is not by chance in a text.
-	telling = 12
 	// withheld takes the place of a text from which a secret cannot be cut.
 	withheld = "(not shown: it quotes a secret)"
 )
 
+// secret is a text that must not be quoted, nor any part of it as long as part.
+type secret struct {
+	text string
+	part int
+}
+
+// secretToken and secretCA differ because certificates come with plain words around them.
+func secretToken(t Token) secret  { return secret{t.Reveal(), 12} }
+func secretCA(text string) secret { return secret{text, 32} }
+
 // tell makes text that came from outside fit for a message: one line, bounded, without the secrets.
-func tell(text string, secrets []string) string {
+func tell(text string, secrets []secret) string {
 	if len(text) > maxQuoted {
 		text = text[:maxQuoted]
 	}
@@ -33,7 +41,7 @@ func tell(text string, secrets []string) string {
 		text = scrub(text, secret)
 	}
 	for _, secret := range secrets {
-		if secret != "" && strings.Contains(text, secret) {
+		if secret.text != "" && strings.Contains(text, secret.text) {
 			return withheld
 		}
 	}
@@ -42,14 +50,14 @@ func tell(text string, secrets []string) string {
 
 // scrub replaces the secret, and every part of it that is long enough to be told from other text, as it is or in the
 // encodings in which servers quote what they were sent.
-func scrub(text, secret string) string {
-	if secret == "" {
+func scrub(text string, secret secret) string {
+	if secret.text == "" {
 		return text
 	}
 	hide := make([]bool, len(text))
 	found := false
-	for _, form := range forms(secret) {
-		window := min(len(form), telling)
+	for _, form := range forms(secret.text) {
+		window := min(len(form), secret.part)
 		places := map[string][]int{}
 		for i := 0; i+window <= len(text); i++ {
 			places[text[i:i+window]] = append(places[text[i:i+window]], i)

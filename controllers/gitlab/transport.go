@@ -24,7 +24,7 @@ func newTransport(config *tls.Config) *http.Transport {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Transport{
-		Proxy: proxy,
+		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
@@ -55,17 +55,6 @@ type proxyRefusal int
 func (p proxyRefusal) Error() string {
 	return strings.TrimSpace(fmt.Sprintf("the proxy refused it: %d %s", int(p), http.StatusText(int(p))))
 }
-
-// proxy is the environment's, without the address in the error, which may hold a password.
-func proxy(r *http.Request) (*url.URL, error) {
-	u, err := http.ProxyFromEnvironment(r)
-	if err != nil {
-		return nil, errProxyAddress
-	}
-	return u, nil
-}
-
-var errProxyAddress = errors.New("the proxy address in HTTPS_PROXY or HTTP_PROXY is not valid")
 
 // flight finds out whether anything of a request was written. It counts bytes at the connection rather than believe
 // httptrace.WroteHeaders, which fires when the headers are in a buffer, and only once they all are.
