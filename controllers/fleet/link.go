@@ -223,10 +223,12 @@ func (l *link) listed(rows []gitlab.Cluster, sequence uint64, begun time.Time) {
 	l.mu.Lock()
 	var change Change
 	change.IDs, change.Scopes = l.mirror.replace(rows, sequence, begun)
-	if l.breaker.openForAll() && !begun.Before(l.breaker.failed) {
+	now := time.Now()
+	// A list that began before the breaker opened is no proof, unless it went on after a rate limit's time.
+	if l.breaker.openForAll() && (!begun.Before(l.breaker.failed) || !now.Before(l.breaker.until)) {
 		change.Users = l.heal()
 	}
-	l.next = time.Now().Add(jitter(l.options.SyncInterval))
+	l.next = now.Add(jitter(l.options.SyncInterval))
 	l.settle()
 	l.mu.Unlock()
 	if l.options.Refreshed != nil {
