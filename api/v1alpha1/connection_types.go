@@ -51,6 +51,7 @@ type GitLabConnection struct {
 	// +kubebuilder:validation:XValidation:rule=`!self.matches('^([^/?#]*//)?[^/?#]*@')`,reason=FieldValueForbidden,message="must not contain a user name or password, because everybody who may read this object would see them; put the access token into the Secret that tokenSecretRef names"
 	// +kubebuilder:validation:XValidation:rule=`!self.matches('[?#]')`,reason=FieldValueForbidden,message="must not have a query ('?') or a fragment ('#'); write scheme, host and, if there is one, the path, like https://gitlab.example.com"
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'[\s\pZ@?#]') || (isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '')`,message="must be an absolute URL with http:// or https:// and a host, like https://gitlab.example.com"
+	// +kubebuilder:validation:XValidation:rule=`self.matches(r'[\s\pZ@?#]') || !isURL(self) || url(self).getHostname() == '' || self.matches(r'^[^/]*//([-a-zA-Z0-9._]+|\[[0-9a-fA-F:.]+\])(:|/|$)')`,message="must have a host of letters, digits, '-', '_' and '.', or an IP address; write other names in their xn-- form"
 	// +kubebuilder:validation:XValidation:rule=`!isURL(self) || url(self).getPort() == '' || (size(url(self).getPort()) <= 5 && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)`,message="must have a port from 1 to 65535, or none for the scheme's own"
 	// +kubebuilder:validation:XValidation:rule=`!self.matches('(?i)/api/v[0-9]+(/|$)')`,message="must not contain the API's path; write the address of GitLab without /api/v4, the operator adds it"
 	URL string `json:"url"`
@@ -78,7 +79,7 @@ type KubernetesPlatform struct {
 	// +kubebuilder:validation:XValidation:rule=`!self.matches('[?#]')`,reason=FieldValueForbidden,message="must not have a query ('?') or a fragment ('#'); write scheme, host, port and, if there is one, the path, like https://k8s.example.com:6443"
 	// +kubebuilder:validation:XValidation:rule=`self.matches(r'[\s\pZ@?#]') || (isURL(self) && url(self).getScheme() in ['http', 'https'] && url(self).getHostname() != '')`,message="must be an absolute URL with http:// or https:// and a host, like https://k8s.example.com:6443"
 	// +kubebuilder:validation:XValidation:rule=`!isURL(self) || url(self).getPort() == '' || (size(url(self).getPort()) <= 5 && int(url(self).getPort()) >= 1 && int(url(self).getPort()) <= 65535)`,message="must have a port from 1 to 65535, or none for the scheme's own"
-	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[^/]*//[^\pL\pN\[:/@?#\s\pZ]')`,message="must have a host that begins with a letter or a digit, or is an IP address; GitLab refuses others"
+	// +kubebuilder:validation:XValidation:rule=`!self.matches(r'^[^/]*//([^\pL\pN\[:/@?#\s\pZ]|\[[^\]]*[^\]0-9a-fA-F:.])')`,message="must have a host that begins with a letter or a digit, or is an IP address; GitLab refuses others"
 	// +kubebuilder:validation:XValidation:rule=`!isURL(self) || size(url(self).getHostname()) <= 1024`,message="must have a host of at most 1024 characters; GitLab refuses longer ones"
 	APIURL string `json:"apiURL"`
 	// TokenSecretRef names the Secret with the token that GitLab, and its CI jobs, use on the cluster: that of a service

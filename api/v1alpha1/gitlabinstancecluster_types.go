@@ -20,7 +20,7 @@ const (
 
 // GitLabInstanceClusterSpec is the cluster as GitLab shall have it. An optional field left out means GitLab's
 // default, or none.
-// +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes.__namespace__) || size(self.kubernetes.__namespace__) == 0 || (has(self.managed) && !self.managed)`,fieldPath=".kubernetes.namespace",message="needs managed: false, because GitLab takes no namespace for an instance cluster whose namespaces it manages; set spec.managed to false or leave the namespace out"
+// +kubebuilder:validation:XValidation:rule=`!has(self.kubernetes) || !has(self.kubernetes.__namespace__) || size(self.kubernetes.__namespace__) == 0 || (has(self.managed) && !self.managed)`,fieldPath=".kubernetes.namespace",reason=FieldValueForbidden,message="needs managed: false, because GitLab takes no namespace for an instance cluster whose namespaces it manages; set spec.managed to false or leave the namespace out"
 type GitLabInstanceClusterSpec struct {
 	// GitLab says which GitLab has the cluster, and with which rights the operator talks to it.
 	// +required
@@ -167,7 +167,7 @@ type GitLabInstanceClusterStatus struct {
 // +kubebuilder:printcolumn:name="API URL",type=string,priority=1,JSONPath=`.spec.kubernetes.apiURL`
 // +kubebuilder:printcolumn:name="GitLab",type=string,priority=1,JSONPath=`.spec.gitlab.url`
 // +kubebuilder:printcolumn:name="Message",type=string,priority=1,JSONPath=`.status.conditions[?(@.type=="Ready")].message`
-// +kubebuilder:validation:XValidation:rule=`oldSelf.spec.kubernetes.authorizationType == self.spec.kubernetes.authorizationType || oldSelf.?status.?clusterID.orValue(0) == 0 || has(oldSelf.status) && has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, c.type in ['Ready', 'Stalled'] && c.reason == 'AuthorizationTypeMismatch')`,fieldPath=".spec.kubernetes.authorizationType",reason=FieldValueForbidden,message="cannot change once GitLab has the cluster, because GitLab takes it only when a cluster is added; put the old value back, or delete this object and create it again"
+// +kubebuilder:validation:XValidation:rule=`!has(self.spec.kubernetes) || !has(oldSelf.spec.kubernetes) || oldSelf.spec.kubernetes.authorizationType == self.spec.kubernetes.authorizationType || oldSelf.?status.?clusterID.orValue(0) == 0 || has(oldSelf.status) && has(oldSelf.status.conditions) && oldSelf.status.conditions.exists(c, c.type in ['Ready', 'Stalled'] && c.reason == 'AuthorizationTypeMismatch')`,fieldPath=".spec.kubernetes.authorizationType",reason=FieldValueForbidden,message="cannot change once GitLab has the cluster, because GitLab takes it only when a cluster is added; put the old value back, or delete this object and create it again"
 // +kubebuilder:validation:XValidation:rule=`!self.?spec.?clusterID.hasValue() || oldSelf.?spec.?clusterID == self.?spec.?clusterID || oldSelf.?status.?clusterID.orValue(0) == 0 || oldSelf.?status.?clusterID == self.?spec.?clusterID`,fieldPath=".spec.clusterID",reason=FieldValueForbidden,message="cannot name another cluster than status.clusterID, which this object already has; remove it, or create another object for the other cluster"
 type GitLabInstanceCluster struct {
 	metav1.TypeMeta   `json:",inline"`
