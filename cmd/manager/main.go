@@ -14,6 +14,9 @@ import (
 	"os"
 	"time"
 
+	"github.com/go-logr/logr"
+	uberzap "go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -51,13 +54,27 @@ func main() {
 		fmt.Println(version)
 		return
 	}
-	logger := zap.New(zap.UseFlagOptions(&f.zap))
+	logger := newLogger(f.zap)
 	ctrl.SetLogger(logger)
 	klog.SetLogger(logger)
 	if err := run(ctrl.SetupSignalHandler(), f); err != nil {
 		logger.Error(err, "the manager stops")
 		os.Exit(1)
 	}
+}
+
+// mostVerbose is the most detailed level of the log. From 8 on, client-go writes whole answers of the API server, and
+// with them the Secrets that the manager reads.
+const mostVerbose = zapcore.Level(-7)
+
+// newLogger returns the manager's logger, which no --zap-log-level makes more verbose than mostVerbose.
+func newLogger(options zap.Options) logr.Logger {
+	if asked := options.Level; asked != nil {
+		options.Level = uberzap.LevelEnablerFunc(func(level zapcore.Level) bool {
+			return level >= mostVerbose && asked.Enabled(level)
+		})
+	}
+	return zap.New(zap.UseFlagOptions(&options))
 }
 
 // run serves until ctx is done.
