@@ -54,59 +54,45 @@ func (r *Reconciler) act(ctx context.Context, p *pass, conn *fleet.Connection, d
 
 // add sends one POST. The claim, finalizer and intent in one fenced patch, comes right before it.
 func (r *Reconciler) add(ctx context.Context, p *pass, conn *fleet.Connection, d decision, o observed) result {
-	in := r.nextIntent(p, o)
+	in := p.recorded.next(p.want, o)
+	in.GitLabTokenSecret = p.gitLabTokenSecret
 	earlier := p.recorded.open() // an attempt before this one may have been made
-	var sent bool
+	var attempt int64
 	cluster, err := conn.Add(ctx, p.want.Attributes, func(ctx context.Context) error {
 		if err := r.claim(ctx, p, &in); err != nil {
 			return err
 		}
-		sent = true
+		attempt = in.Attempt
 		p.memory.intent = intentMemory{attempt: in.Attempt, since: time.Now()}
 		return nil
 	})
-	res := result{Decision: d, Err: err, Again: earlier}
-	if sent {
-		res.Attempt = in.Attempt
+	if err != nil {
+		if isDuplicate(err) {
+			// The holder came after the last list, or an earlier attempt was made after all: only a new list tells.
+			p.memory.lookAfter = time.Now()
+		}
+		return failedAdd(d, attempt, earlier, err)
 	}
-	var refusal *gitlab.Error
-	switch {
-	case err == nil:
-		r.memory.owns(p.obj.UID, clusterKey{conn.URL(), cluster.ID})
-		res.Cluster = &cluster
-		res.Ignored = gitlab.Differences(p.want.Attributes, cluster)
-		p.remember(res.Ignored, cluster)
-	case !sent:
-	case !errors.As(err, &refusal) || !refusal.Refused():
-		res.Ambiguous = true
-	case refusal.DuplicateScope():
-		// The holder came after the last list, or an earlier attempt was made after all: only a new list tells.
-		p.memory.lookAfter = time.Now()
-		res.Ambiguous = earlier
-	}
+	r.memory.owns(p.obj.UID, clusterKey{conn.URL(), cluster.ID})
+	res := result{Decision: d, Cluster: &cluster, Attempt: attempt, Again: earlier,
+		Ignored: gitlab.Differences(p.want.Attributes, cluster)}
+	p.remember(res.Ignored, cluster)
 	return res
 }
 
-// nextIntent numbers the next attempt. An attempt after one whose outcome was never known keeps that one's highest id,
-// so that a cluster the earlier request made is still recognised.
-func (r *Reconciler) nextIntent(p *pass, o observed) intent {
-	in := intent{
-		Attempt:            1,
-		GitLabURL:          o.URL,
-		Scope:              p.want.EnvironmentScope,
-		Name:               p.want.Name,
-		APIURL:             p.want.APIURL,
-		TokenSecretVersion: p.want.TokenVersion,
-		GitLabTokenSecret:  p.gitLabTokenSecret,
-		HighestID:          o.HighestID,
+// failedAdd tells an attempt that certainly had no effect from one that may have had. That another cluster has the
+// scope is an effect of our own if the outcome of an earlier attempt was never known. Attempt is 0 if nothing was sent.
+func failedAdd(d decision, attempt int64, earlier bool, err error) result {
+	res := result{Decision: d, Attempt: attempt, Again: earlier, Err: err}
+	var refusal *gitlab.Error
+	switch {
+	case attempt == 0:
+	case !errors.As(err, &refusal) || !refusal.Refused():
+		res.Ambiguous = true
+	case refusal.DuplicateScope():
+		res.Ambiguous = earlier
 	}
-	if last := p.recorded.Intent; last != nil {
-		in.Attempt = last.Attempt + 1
-		if p.recorded.open() && last.GitLabURL == in.GitLabURL {
-			in.HighestID = min(in.HighestID, last.HighestID)
-		}
-	}
-	return in
+	return res
 }
 
 // edit sends one PUT with the fields of the decision.

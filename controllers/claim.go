@@ -59,7 +59,8 @@ func (r *Reconciler) patch(ctx context.Context, p *pass, before *v1alpha1.GitLab
 	return nil
 }
 
-// release drops the finalizer; the object may vanish. On a conflict it reads the object live and tries again.
+// release drops the finalizer; the object may vanish. On a conflict it reads the object live and tries again, unless the
+// spec or what is recorded changed: then the decision to let it go no longer holds.
 func (r *Reconciler) release(ctx context.Context, p *pass) error {
 	for {
 		before := p.obj.DeepCopy()
@@ -73,6 +74,9 @@ func (r *Reconciler) release(ctx context.Context, p *pass) error {
 		}
 		if gone, err := r.readLive(ctx, p); gone || err != nil {
 			return err
+		}
+		if live, err := recordedOf(p.obj); err != nil || live.supersedes(p.recorded) || p.obj.Generation != before.Generation {
+			return errStale
 		}
 	}
 }

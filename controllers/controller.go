@@ -122,8 +122,14 @@ func (r *Reconciler) noteReconcileAt(p *pass) {
 func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 	var err error
 	p.want = wantOf(p.obj)
-	if p.recorded, err = recordedOf(p.obj); err != nil {
+	orphaned := p.want.Deleting && p.want.Deletion == v1alpha1.DeletionOrphan
+	if p.recorded, err = recordedOf(p.obj); err != nil && !orphaned {
 		return reporting(p.want, p.recorded, refused(&problem{v1alpha1.ReasonResolvingCreate, err.Error()})), nil
+	}
+	if p.recorded.ID != 0 && !p.recorded.Finalizer && !p.want.Deleting {
+		if err := r.claim(ctx, p, nil); err != nil { // nothing is ours without it
+			return r.failing(p, err)
+		}
 	}
 	if d, ok := decideAlone(situation{Want: p.want, Recorded: p.recorded}); ok {
 		if d.Verb == verbSuspend {
@@ -202,7 +208,7 @@ func (r *Reconciler) connect(ctx context.Context, p *pass) (*fleet.Connection, e
 		return nil, err
 	}
 	p.want, p.gitLabTokenSecret = res.Want, res.GitLabTokenSecret
-	if in := p.recorded.Intent; p.recorded.open() && !p.memory.intent.settled && in.GitLabURL != res.Credentials.URL {
+	if in := p.recorded.Intent; p.recorded.asked(p.want, p.memory.intent.settled) != res.Credentials.URL {
 		if last != nil && last.URL() == in.GitLabURL {
 			return last, nil
 		}

@@ -130,6 +130,26 @@ func (r recorded) open() bool {
 	return r.Intent != nil && r.Intent.Attempt != r.Refused && (r.ID == 0 || r.ID <= r.Intent.HighestID)
 }
 
+// asked is the URL of the GitLab to look at: the one that an open intent's request went to, until it is settled.
+func (r recorded) asked(w want, settled bool) string {
+	if r.open() && !settled {
+		return r.Intent.GitLabURL
+	}
+	return w.GitLabURL
+}
+
+// supersedes reports whether another manager has added or recorded a cluster since then. What a pass that began with
+// then has found out is of the past: recorded now, it could hide the newer cluster.
+func (r recorded) supersedes(then recorded) bool {
+	attempt := func(r recorded) int64 {
+		if r.Intent == nil {
+			return 0
+		}
+		return r.Intent.Attempt
+	}
+	return r.ID != then.ID || attempt(r) != attempt(then)
+}
+
 // decideAlone decides what needs neither GitLab nor a Secret; ok is false if the decision needs them.
 func decideAlone(s situation) (d decision, ok bool) {
 	nothingAdded := s.Recorded.ID == 0 && !s.Recorded.open()
@@ -263,16 +283,16 @@ func conflict(s situation, cluster gitlab.Cluster) decision {
 
 // identity refuses if the recorded id does not show the recorded cluster. It is checked before every edit and delete.
 func identity(s situation) (decision, bool) {
-	moved := s.Recorded.GitLabURL != s.Want.GitLabURL
+	moved := s.Recorded.GitLabURL != s.Observed.URL
 	switch {
 	case s.Observed.Cluster == nil && moved:
 		return refuse(v1alpha1.ReasonIdentityMismatch, "%s has no cluster %d, which was added at %s; set spec.gitlab.url "+
-			"back, or delete this object with deletionPolicy Orphan and create another", s.Want.GitLabURL, s.Recorded.ID,
+			"back, or delete this object with deletionPolicy Orphan and create another", s.Observed.URL, s.Recorded.ID,
 			s.Recorded.GitLabURL), true
 	case s.Observed.Cluster != nil && !gitlab.SameInstant(s.Observed.Cluster.CreatedAt, s.Recorded.CreatedAt):
 		return refuse(v1alpha1.ReasonIdentityMismatch, "cluster %d at %s was created at %s, but the one recorded here at "+
 			"%s: it is another cluster and is left alone; check spec.gitlab.url, or delete this object with deletionPolicy "+
-			"Orphan", s.Recorded.ID, s.Want.GitLabURL, s.Observed.Cluster.CreatedAt, s.Recorded.CreatedAt), true
+			"Orphan", s.Recorded.ID, s.Observed.URL, s.Observed.Cluster.CreatedAt, s.Recorded.CreatedAt), true
 	}
 	return decision{}, false
 }

@@ -56,6 +56,28 @@ func (in intent) String() string {
 	return string(text)
 }
 
+// next is the intent of the next attempt. An attempt after one whose outcome was never known keeps that one's highest
+// id, so that a cluster the earlier request made is still recognised. Its number is never that of an attempt which was
+// refused, even if the annotation was removed since.
+func (r recorded) next(w want, o observed) intent {
+	in := intent{
+		Attempt:            r.Refused + 1,
+		GitLabURL:          o.URL,
+		Scope:              w.EnvironmentScope,
+		Name:               w.Name,
+		APIURL:             w.APIURL,
+		TokenSecretVersion: w.TokenVersion,
+		HighestID:          o.HighestID,
+	}
+	if last := r.Intent; last != nil {
+		in.Attempt = max(last.Attempt, r.Refused) + 1
+		if r.open() && last.GitLabURL == in.GitLabURL {
+			in.HighestID = min(in.HighestID, last.HighestID)
+		}
+	}
+	return in
+}
+
 // made reports whether cluster can be what the intent's request made: added by URL and token, after the intent was
 // written, and with the triple of the intent. An edit of the spec does not rename what GitLab has, but a lost edit
 // may have: want's triple counts as well.

@@ -19,11 +19,12 @@ import (
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/gitlab"
 )
 
-// recordedOf is what the object remembers. An intent that cannot be read is an error: guessing could add twice.
+// recordedOf is what the object remembers. An intent that cannot be read is an error, and missing in the result: guessing
+// could add twice.
 func recordedOf(obj *v1alpha1.GitLabInstanceCluster) (recorded, error) {
 	in, err := parseIntent(obj.Annotations[v1alpha1.CreateIntentAnnotation])
 	if err != nil {
-		return recorded{}, fmt.Errorf("annotation %s: %w; restore it, or remove it if GitLab has no cluster of this object",
+		err = fmt.Errorf("annotation %s: %w; restore it, or remove it if GitLab has no cluster of this object",
 			v1alpha1.CreateIntentAnnotation, err)
 	}
 	return recorded{
@@ -34,7 +35,7 @@ func recordedOf(obj *v1alpha1.GitLabInstanceCluster) (recorded, error) {
 		Refused:      obj.Status.RefusedAttempt,
 		Intent:       in,
 		Finalizer:    slices.Contains(obj.Finalizers, v1alpha1.Finalizer),
-	}, nil
+	}, err
 }
 
 // observe looks at the recorded cluster, the holders of the scope, and the other objects, through conn. A pass with an
@@ -66,7 +67,7 @@ func (r *Reconciler) observe(ctx context.Context, p *pass, conn *fleet.Connectio
 		return observed{}, err
 	}
 	if p.recorded.open() {
-		o.Settled = r.settled(p, &o, view.BegunAt())
+		o.Settled = p.memory.intent.settles(p.recorded, p.want, o, view.BegunAt(), r.Options.CreateSettleTime)
 	}
 	return o, nil
 }
@@ -94,25 +95,24 @@ func lookUp(ctx context.Context, conn *fleet.Connection, view fleet.View, id int
 	return nil, nil
 }
 
-// settled reports whether the open intent's cluster will not come any more: two complete lists lack it, and the second
-// began after GitLab had the settle time to commit it.
-func (r *Reconciler) settled(p *pass, o *observed, listBegun time.Time) bool {
-	known := &p.memory.intent
+// settles reports whether the open intent's cluster will not come any more: two complete lists lack it, and the second
+// began after GitLab had the settle time to commit it. It notes what the list that began at listBegun adds to that.
+func (known *intentMemory) settles(rec recorded, w want, o observed, listBegun time.Time, settleTime time.Duration) bool {
 	switch {
 	case known.settled:
 		return true
-	case o.URL != p.recorded.Intent.GitLabURL:
+	case o.URL != rec.Intent.GitLabURL:
 		return false
 	case slices.ContainsFunc(o.Holders, func(c gitlab.Cluster) bool {
 		_, owned := o.Owners[c.ID]
-		return !owned && p.recorded.Intent.made(c, p.want.Attributes)
+		return !owned && rec.Intent.made(c, w.Attributes)
 	}):
 		return false
 	case known.absentAt.IsZero():
 		known.absentAt = listBegun
 		return false
 	}
-	known.settled = listBegun.After(known.absentAt) && !listBegun.Before(known.since.Add(r.Options.CreateSettleTime))
+	known.settled = listBegun.After(known.absentAt) && !listBegun.Before(known.since.Add(settleTime))
 	return known.settled
 }
 
@@ -155,8 +155,8 @@ func (r *Reconciler) ownerOf(ctx context.Context, obj *v1alpha1.GitLabInstanceCl
 	}
 	for i := range list.Items {
 		other := &list.Items[i]
-		if other.UID == obj.UID {
-			continue
+		if other.UID == obj.UID || other.Status.ClusterID != key.id || other.Status.GitLabURL != key.gitLabURL {
+			continue // an object that only names the cluster in spec.clusterID has no right to it
 		}
 		if known, ok := owners[key.id]; !ok || !known.First {
 			owners[key.id] = owner{Name: nameOf(other).String(), First: before(other, obj)}

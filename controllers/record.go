@@ -34,7 +34,11 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 	defer cancel()
 	switch {
 	case rep.Release:
-		if err := r.release(recordCtx, p); err != nil {
+		err := r.release(recordCtx, p)
+		if errors.Is(err, errStale) {
+			return r.next(p, report{Again: againNow}), nil
+		}
+		if err != nil {
 			return ctrl.Result{}, err
 		}
 		r.announce(p, rep)
@@ -44,6 +48,9 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 		return r.next(p, rep), nil
 	}
 	changed, err := r.record(recordCtx, p, rep)
+	if errors.Is(err, errStale) {
+		return r.next(p, report{Again: againNow}), nil
+	}
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -54,15 +61,18 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 }
 
 // record patches the status, fenced by the resourceVersion. On a conflict it reads the object live, checks that it is
-// the same object, and repeats; while the API server is away it repeats as long as its context allows, because a lost
-// id costs a search. It reports whether the reason changed.
+// the same object and that no other manager has recorded anything since, and repeats; while the API server is away it
+// repeats as long as its context allows, because a lost id costs a search. It reports whether the reason changed.
 func (r *Reconciler) record(ctx context.Context, p *pass, rep report) (changed bool, err error) {
 	now := time.Now()
-	for {
+	for first := true; ; first = false {
 		before := p.obj.DeepCopy()
 		rep.apply(&p.obj.Status, p.want.Generation, now)
 		if equality.Semantic.DeepEqual(before.Status, p.obj.Status) {
 			return false, nil
+		}
+		if live, err := recordedOf(before); !first && (err != nil || live.supersedes(p.recorded)) {
+			return false, errStale
 		}
 		changed = reasonOf(before) != reasonOf(p.obj)
 		err = r.Client.Status().Patch(ctx, p.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
