@@ -52,8 +52,13 @@ func ReadManifest(path string) ([]*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	defer file.Close()
+	return ParseManifest(file)
+}
+
+// ParseManifest returns the objects of a stream of YAML documents, in their order.
+func ParseManifest(stream io.Reader) ([]*unstructured.Unstructured, error) {
 	var objects []*unstructured.Unstructured
-	documents := utilyaml.NewYAMLReader(bufio.NewReader(file))
+	documents := utilyaml.NewYAMLReader(bufio.NewReader(stream))
 	for {
 		document, err := documents.Read()
 		if errors.Is(err, io.EOF) {

@@ -58,7 +58,7 @@ func LaunchManager(t T, config *rest.Config, args ...string) *Manager {
 	if err != nil {
 		t.Fatalf("building the manager: %v", err)
 	}
-	probes, metrics := freeAddress(t), freeAddress(t)
+	probes, metrics := FreeAddress(t), FreeAddress(t)
 	m := &Manager{
 		Health:     "http://" + probes,
 		MetricsURL: "http://" + metrics + "/metrics",
@@ -200,7 +200,8 @@ var builtManager = sync.OnceValues(func() (string, error) {
 	return binary, os.Rename(aside, binary)
 })
 
-func freeAddress(t T) string {
+// FreeAddress is a loopback address with a port that nobody listened at a moment ago.
+func FreeAddress(t T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
