@@ -100,10 +100,7 @@ var _ = Describe("A change of clusterID", func() {
 func created(ctx context.Context, obj *unstructured.Unstructured) *unstructured.Unstructured {
 	GinkgoHelper()
 	Expect(kube.Create(ctx, obj)).To(Succeed())
-	DeferCleanup(func(ctx context.Context) {
-		Expect(kube.Patch(ctx, obj, merged(fields{"metadata.finalizers": nil}))).To(Succeed())
-		Expect(client.IgnoreNotFound(kube.Delete(ctx, obj))).To(Succeed())
-	})
+	DeferCleanup(kube.Delete, obj)
 	return obj
 }
 
