@@ -123,7 +123,8 @@ func (s *Simulator) page(c *call) answer {
 		return answer{status: http.StatusOK, body: []byte(`{"status":"ok"}`)}
 	}
 	get := c.method == http.MethodGet || c.method == http.MethodHead
-	if get && c.path != "/users/sign_in" && !strings.HasPrefix(c.path, "//outside") {
+	outside := strings.HasPrefix(c.path, "//outside") || strings.Contains(c.path, apiRoot)
+	if get && !outside && c.path != "/users/sign_in" {
 		return answer{status: http.StatusFound, header: http.Header{"Location": {s.externalURL(c) + "/users/sign_in"}}}
 	}
 	return answer{

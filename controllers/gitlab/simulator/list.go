@@ -4,9 +4,11 @@
 package simulator
 
 import (
+	"bytes"
 	"math"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -28,14 +30,12 @@ func (s *Simulator) list(c *call, p params) answer {
 		first = (page - 1) * size
 		last = min(first+size, total)
 	}
-	body := []byte{'['}
-	for i, id := range s.clusters.ids[first:last] {
-		if i > 0 {
-			body = append(body, ',')
-		}
-		body = append(body, s.encoded(c, id)...)
+	rows := make([][]byte, 0, last-first)
+	for _, id := range s.clusters.ids[first:last] {
+		rows = append(rows, s.encoded(c, id))
 	}
-	return answer{status: http.StatusOK, header: s.pagination(c, page, size, pages, total), body: append(body, ']')}
+	body := slices.Concat([]byte{'['}, bytes.Join(rows, []byte{','}), []byte{']'})
+	return answer{status: http.StatusOK, header: s.pagination(c, page, size, pages, total), body: body}
 }
 
 // pagination makes the headers of a page (lib/gitlab/pagination/offset_header_builder.rb).
