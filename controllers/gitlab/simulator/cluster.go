@@ -139,6 +139,7 @@ func (s *Simulator) AddProject(p Project) {
 	defer s.mu.Unlock()
 	p.complete(s.options.Now())
 	s.projects[p.ID] = p
+	s.eachOfProject(p.ID, func(*Cluster) {})
 }
 
 // RemoveProject deletes a project; clusters that it managed are left without one.
@@ -146,10 +147,15 @@ func (s *Simulator) RemoveProject(id int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.projects, id)
+	s.eachOfProject(id, func(c *Cluster) { c.ManagementProjectID = nil })
+}
+
+// eachOfProject changes the clusters that a project manages; their answers are made anew even if nothing changes.
+func (s *Simulator) eachOfProject(id int64, change func(*Cluster)) {
 	for _, row := range s.clusters.rows {
 		if row.ManagementProjectID != nil && *row.ManagementProjectID == id {
 			c := row.Cluster
-			c.ManagementProjectID = nil
+			change(&c)
 			s.clusters.replace(c)
 		}
 	}

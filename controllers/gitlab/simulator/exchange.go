@@ -6,6 +6,7 @@ package simulator
 import (
 	"bytes"
 	"crypto/tls"
+	"maps"
 	"net"
 	"net/http"
 	"strconv"
@@ -62,18 +63,9 @@ func (x *exchange) replace(f Fault) {
 			body = bytes.Repeat([]byte{' '}, 32<<10)
 		}
 	}
-	header := f.Answer.Header.Clone()
-	if header.Get("Content-Type") == "" && len(body) > 0 {
-		if header == nil {
-			header = http.Header{}
-		}
-		header.Set("Content-Type", http.DetectContentType(body))
-		if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && strings.ContainsRune("{[", rune(trimmed[0])) {
-			header.Set("Content-Type", "application/json")
-		}
-	}
-	x.end(f.Answer.Status, false)
-	x.begin(f.Answer.Status, header, length)
+	status, header := f.Answer.begin(x.r, body)
+	x.end(status, false)
+	x.begin(status, header, length)
 	var err error
 	for again := true; again && err == nil; again = f.Answer.Endless {
 		if f.Pace > 0 {
@@ -85,7 +77,28 @@ func (x *exchange) replace(f Fault) {
 			break
 		}
 	}
-	x.end(f.Answer.Status, err != nil)
+	if err != nil {
+		x.end(status, true)
+	}
+}
+
+// begin returns the status and headers of an answer to a request.
+func (a *Answer) begin(r *http.Request, body []byte) (int, http.Header) {
+	status, header := a.Status, http.Header{}
+	maps.Copy(header, a.Header)
+	if a.Redirect != "" {
+		if status/100 != 3 {
+			status = http.StatusMovedPermanently
+		}
+		header.Set("Location", a.Redirect+r.URL.RequestURI())
+	}
+	if header.Get("Content-Type") == "" && len(body) > 0 {
+		header.Set("Content-Type", http.DetectContentType(body))
+		if trimmed := bytes.TrimSpace(body); len(trimmed) > 0 && strings.ContainsRune("{[", rune(trimmed[0])) {
+			header.Set("Content-Type", "application/json")
+		}
+	}
+	return status, header
 }
 
 // cut sends the first bytes of an answer and ends the connection.

@@ -42,6 +42,8 @@ type answerBody struct {
 	Header  map[string]string `json:"header,omitempty"`
 	Body    string            `json:"body,omitempty"`
 	Endless bool              `json:"endless,omitempty"`
+	// Redirect needs no status.
+	Redirect string `json:"redirect,omitempty"`
 }
 
 var (
@@ -67,10 +69,11 @@ func (b faultBody) fault() (Fault, error) {
 		Pace: time.Duration(b.Pace),
 	}
 	if b.Answer != nil {
-		if b.Answer.Status < 200 || b.Answer.Status > 599 {
+		if b.Answer.Redirect == "" && (b.Answer.Status < 200 || b.Answer.Status > 599) {
 			return Fault{}, fmt.Errorf("answer.status %d: use 200 to 599", b.Answer.Status)
 		}
-		f.Answer = &Answer{Status: b.Answer.Status, Header: http.Header{}, Body: b.Answer.Body, Endless: b.Answer.Endless}
+		f.Answer = &Answer{Status: b.Answer.Status, Header: http.Header{}, Body: b.Answer.Body,
+			Endless: b.Answer.Endless, Redirect: b.Answer.Redirect}
 		for key, value := range b.Answer.Header {
 			f.Answer.Header.Set(key, value)
 		}

@@ -77,6 +77,9 @@ type Answer struct {
 	Body   string
 	// Endless repeats the body, or white space, until the client goes.
 	Endless bool
+	// Redirect, if not "", is put before the request's path and query to make the Location: the way of a proxy that sends
+	// http to https, or one host to another. A status that is no redirect becomes 301.
+	Redirect string
 }
 
 // BadGatewayPage is what the proxy in front of GitLab answers while GitLab starts.

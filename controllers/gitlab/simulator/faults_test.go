@@ -295,3 +295,22 @@ func TestCloseReleasesWhatIsHeld(t *testing.T) {
 		t.Errorf("%d", r.status)
 	}
 }
+
+func TestRedirectsLikeAProxy(t *testing.T) {
+	elsewhere, g := start(t, simulator.Options{}), start(t, simulator.Options{})
+	g.Inject(simulator.Fault{Answer: &simulator.Answer{Redirect: elsewhere.server.URL}})
+	if r := g.do("GET", clusters+"?page=2", ""); r.status != 301 || r.header.Get("Location") != elsewhere.server.URL+clusters+"?page=2" {
+		t.Errorf("%d %v", r.status, r.header)
+	}
+	g.client.CheckRedirect = nil
+	// What a client that follows redirects does with a write: it asks for a cluster called add, with the token.
+	g.do("POST", clusters+"/add", body("*")).want(t, 400, errorBody("cluster_id is invalid"))
+	e := elsewhere.Journal()[0]
+	if e.Method != "GET" || !e.Credentials || len(e.Body) != 0 {
+		t.Errorf("journal: %+v", e)
+	}
+	elsewhere.do("GET", clusters, "", "Private-Token", "")
+	if e := elsewhere.Journal()[1]; e.Credentials {
+		t.Errorf("journal: %+v", e)
+	}
+}

@@ -27,6 +27,8 @@ type Entry struct {
 	Endpoint string
 	// Token is the name of the token used, never its value; "" if it is unknown.
 	Token string
+	// Credentials says that it carried a token, known or not: a host that should never see one shows it here.
+	Credentials bool
 	// ClusterID is the cluster that was named or added; 0 if none.
 	ClusterID int64
 	// Handled says that GitLab itself saw the request; Committed that it changed a cluster, at CommittedAt.

@@ -159,6 +159,8 @@ func TestChecksTheManagementProject(t *testing.T) {
 	g.do("PUT", clusters+"/1", `{"management_project_id":5,"name":""}`).want(t, 400, refused)
 	g.do("PUT", clusters+"/1", `{"management_project_id":99999999999999999999}`).want(t, 400, refused)
 	g.do("PUT", clusters+"/1", `{"name":"b"}`).wantField(t, "management_project.id", "4")
+	g.AddProject(simulator.Project{ID: 4, Name: "renamed"})
+	g.do("GET", clusters+"/1", "").wantField(t, "management_project.name", `"renamed"`)
 	g.RemoveProject(4)
 	g.do("GET", clusters+"/1", "").wantField(t, "management_project", "null")
 	g.AddProject(simulator.Project{ID: 4})

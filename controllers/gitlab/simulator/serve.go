@@ -95,9 +95,8 @@ func (s *Simulator) read(r *http.Request) (*call, *Entry, error) {
 		c.scheme = "https"
 	}
 	entry := &Entry{Method: r.Method, Path: strings.TrimPrefix(path, "//outside"), Query: withoutCredentials(query),
-		Header: publicHeader(r.Header), Endpoint: c.route.endpoint, ClusterID: c.route.clusterID, Began: s.options.Now()}
+		Header: publicHeader(r.Header), Endpoint: c.route.endpoint, ClusterID: c.route.clusterID, Credentials: credential(c) != "", Began: s.options.Now()}
 	s.mu.Lock()
-	s.requests++
 	if token := s.tokens[credential(c)]; token != nil {
 		entry.Token = token.Name
 	}

@@ -72,7 +72,6 @@ type Simulator struct {
 	hosts    map[string][]netip.Addr
 	windows  map[int64]*window
 	switches switches
-	requests int64
 }
 
 // switches are what can be changed while it runs.
