@@ -97,7 +97,6 @@ func NewClient(o Options) (*Client, error) {
 		}
 		config.RootCAs = roots
 	}
-	o.URL = normalized
 	return &Client{options: o, base: base, transport: newTransport(config)}, nil
 }
 

@@ -159,8 +159,12 @@ func TestADuplicateScopeIsKnown(t *testing.T) {
 	} {
 		server := serve(t, reply(400, body))
 		_, err := client(t, server.URL).Add(t.Context(), wanted())
-		if e := fails(t, err, KindInvalid); e.DuplicateScope() != want || !e.Refused() {
+		e := fails(t, err, KindInvalid)
+		if e.DuplicateScope() != want || !e.Refused() {
 			t.Errorf("%s: %t, refused %t", body, e.DuplicateScope(), e.Refused())
+		}
+		if e.Status = 422; e.DuplicateScope() {
+			t.Errorf("%s: believed of another status than 400", body)
 		}
 	}
 }
@@ -316,6 +320,9 @@ func TestWaitsAsLongAsGitLabSays(t *testing.T) {
 			// Unix time has no fractions, and Date has whole seconds.
 			if d := e.RetryAfter - test.want; d < -2*time.Second || d > 2*time.Second {
 				t.Errorf("wait %v, want %v", e.RetryAfter, test.want)
+			}
+			if e.Kind == KindRateLimited && e.RetryAfter < time.Second {
+				t.Errorf("wait %v, less than a second", e.RetryAfter)
 			}
 			if test.want == 0 && e.RetryAfter != 0 || test.want == time.Minute && e.RetryAfter != time.Minute {
 				t.Errorf("wait %v, want exactly %v", e.RetryAfter, test.want)

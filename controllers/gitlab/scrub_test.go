@@ -61,13 +61,29 @@ func TestEchoedSecretsAreCutOut(t *testing.T) {
 					t.Fatal(err)
 				}
 				for _, text := range []string{e.Message, e.Error(), string(fields)} {
-					for _, part := range []string{"SENTINEL-admin", "SENTINEL.cluster", ca[60:100], ca[130:160]} {
+					for _, part := range []string{"SENTINEL-admin", "SENTINEL.cluster", ca[40:80], ca[100:140]} {
 						if strings.Contains(text, part) {
 							t.Errorf("%q is in %q", part, text)
 						}
 					}
 				}
 			})
+		}
+	}
+}
+
+func TestAnEncodedSecretIsCutOutWhole(t *testing.T) {
+	for _, escapeHTML := range []bool{true, false} {
+		var quoted strings.Builder
+		encoder := json.NewEncoder(&quoted)
+		encoder.SetEscapeHTML(escapeHTML)
+		if err := encoder.Encode(clusterToken); err != nil {
+			t.Fatal(err)
+		}
+		for _, echo := range []string{clusterToken, url.QueryEscape(clusterToken), url.PathEscape(clusterToken), strings.Trim(quoted.String(), "\"\n")} {
+			if got := tell("<"+echo+">", []secret{secretToken(NewToken(clusterToken))}); got != "<"+redacted+">" {
+				t.Errorf("%s became %s", echo, got)
+			}
 		}
 	}
 }
