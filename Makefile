@@ -17,20 +17,27 @@ TEST_TIMEOUT ?= 40m
 TEST ?= ./...
 
 LDFLAGS = -X main.version=$(VERSION)
-tool = $$(hack/tools/build.sh $(1))
-# The modules beside the main one.
-MODULES = hack/controlplane $(patsubst %/go.mod,%,$(wildcard hack/tools/*/go.mod test/*/go.mod))
+# tool is the path of a pinned tool, built if it is not there yet.
+tool = "$$(hack/tools/build.sh $(1))"
+# RENDER writes the whole installation with the image IMG.
+RENDER = $(call tool,kustomize) build config/default | sed 's|image: gitlab-instance-cluster-operator:dev|image: $(IMG)|'
+export TEST TEST_PARALLEL TEST_TIMEOUT
 
 ##@ General
 .PHONY: help
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z -]+:.*## / { sub(/ .*/, "", $$1); printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: controlplane build ## Show the operator at work, without a cluster or a GitLab (KEEP=1 leaves it running)
-	@KEEP=$(KEEP) hack/demo/demo.sh
+	@go build -o bin/demo/demo ./hack/demo
+	@KUBEBUILDER_ASSETS=$$(hack/controlplane/assets.sh bin/k8s) bin/demo/demo $(if $(KEEP),-keep)
+
+.PHONY: demo-stop
+demo-stop: ## End what 'make demo KEEP=1' left running
+	@if [ -x bin/demo/demo ]; then bin/demo/demo -stop; fi
 
 .PHONY: controlplane
 controlplane: ## Provide kube-apiserver, etcd and kubectl in bin/k8s (the first build takes minutes)
@@ -43,20 +50,14 @@ build: ## Build the manager and the GitLab simulator into bin/
 
 .PHONY: build-all
 build-all: ## Check that the manager builds for every platform of the image
-	@for platform in $(subst $(comma),$(space),$(PLATFORMS)); do \
+	@for platform in $$(tr , ' ' <<<'$(PLATFORMS)'); do \
 		echo "building for $$platform"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} go build -trimpath -o /dev/null ./cmd/manager; \
 	done
-comma := ,
-space := $(subst ,, )
 
-.PHONY: generate
-generate: ## Generate the API's deep copies
-	@$(call tool,controller-gen) object:headerFile=hack/boilerplate.go.txt paths=./api/...
-
-.PHONY: manifests
-manifests: ## Generate the CRD, the manager's role, the API reference and dist/install.yaml
-	@hack/manifests.sh
+.PHONY: generate manifests
+manifests generate: ## Generate deep copies, CRD, the manager's role, docs/reference.md and dist/install.yaml
+	@hack/generate.sh
 
 .PHONY: test
 test: ## Run all tests, with the race detector, on a real control plane
@@ -89,10 +90,16 @@ install: ## Install the CRD into the cluster of the current kubeconfig
 
 .PHONY: deploy
 deploy: ## Install everything, with the image IMG
-	@hack/render.sh $(IMG) | kubectl apply --server-side -f -
+	@$(RENDER) | kubectl apply --server-side -f -
 
 .PHONY: undeploy
-undeploy: ## Remove everything but the CRD and its objects (docs/uninstalling.md)
-	@hack/render.sh $(IMG) | hack/undeploy.sh
-
-export IMG VERSION PLATFORMS LDFLAGS TEST TEST_PARALLEL TEST_TIMEOUT MODULES
+undeploy: ## Remove everything but the CRD, once no object is left (docs/uninstall.md)
+	@left=$$(kubectl get gitlabinstanceclusters --all-namespaces --no-headers 2>&1 || true); \
+	case "$$left" in \
+	''|"No resources found"*|*"doesn't have a resource type"*) ;; \
+	*) echo "$$left"; echo "These would hang without the manager: docs/uninstall.md says how to remove them first." >&2; exit 1 ;; \
+	esac
+	kubectl delete --ignore-not-found namespace gitlab-instance-cluster-operator-system
+	kubectl delete validatingadmissionpolicybinding,validatingadmissionpolicy,clusterrolebinding,clusterrole \
+		-l app.kubernetes.io/name=gitlab-instance-cluster-operator
+	kubectl delete --all-namespaces rolebinding,role -l app.kubernetes.io/name=gitlab-instance-cluster-operator
