@@ -107,11 +107,13 @@ func (r *Reconciler) begin(ctx context.Context, name types.NamespacedName) (*pas
 // needs none: it lists anew in any case.
 func (r *Reconciler) noteReconcileAt(p *pass) {
 	at := p.obj.Annotations[v1alpha1.ReconcileAtAnnotation]
+	first := !p.memory.seen
+	p.memory.seen = true
 	if at == p.memory.reconcileAt {
 		return
 	}
 	p.memory.lookAfter = p.began
-	if p.memory.written == "" && p.memory.reconcileAt == "" && p.obj.Status.ClusterID != 0 {
+	if first && p.obj.Status.ClusterID != 0 {
 		p.memory.lookAfter = r.began
 	}
 	p.memory.reconcileAt = at
@@ -128,7 +130,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 	}
 	if p.recorded.ID != 0 && !p.recorded.Finalizer && !p.want.Deleting {
 		if err := r.claim(ctx, p, nil); err != nil { // nothing is ours without it
-			return r.failing(p, err)
+			return r.failing(ctx, p, err)
 		}
 	}
 	if d, ok := decideAlone(situation{Want: p.want, Recorded: p.recorded}); ok {
@@ -142,11 +144,11 @@ func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 	}
 	conn, err := r.connect(ctx, p)
 	if err != nil {
-		return r.failing(p, err)
+		return r.failing(ctx, p, err)
 	}
 	o, err := r.observe(ctx, p, conn)
 	if err != nil {
-		return r.failing(p, err)
+		return r.failing(ctx, p, err)
 	}
 	d := decide(situation{Want: p.want, Recorded: p.recorded, Observed: o, Stuck: p.memory.stuck})
 	log.FromContext(ctx).V(1).Info("decided", "verb", d.Verb, "fields", specPaths(d.Fields), "reason", d.Reason)
@@ -154,7 +156,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 	res := r.act(ctx, p, conn, d, o)
 	if res.Err != nil {
 		log.FromContext(ctx).Info("not done", "verb", d.Verb, "cause", res.Err.Error())
-		if res.Attempt == 0 && !reportable(res.Err) {
+		if res.Attempt == 0 && !reportable(ctx, res.Err) {
 			return report{}, res.Err
 		}
 	}
@@ -163,8 +165,8 @@ func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 }
 
 // failing reports what hindered the observation, or returns it if it is Kubernetes' matter.
-func (r *Reconciler) failing(p *pass, err error) (report, error) {
-	if !reportable(err) {
+func (r *Reconciler) failing(ctx context.Context, p *pass, err error) (report, error) {
+	if !reportable(ctx, err) {
 		return report{}, err
 	}
 	return reporting(p.want, p.recorded, refused(err)), nil
@@ -175,8 +177,12 @@ func refused(err error) result {
 	return result{Decision: decision{Verb: verbAdd}, Err: err}
 }
 
-// reportable tells what the object's conditions say from what only the log and the retry are for.
-func reportable(err error) bool {
+// reportable tells what the object's conditions say from what only the log and the retry are for: trouble with
+// Kubernetes, and requests cut short because the manager ends.
+func reportable(ctx context.Context, err error) bool {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return false
+	}
 	var (
 		found *problem
 		e     *gitlab.Error

@@ -35,6 +35,8 @@ type recollection struct {
 	written string
 	// failures counts the passes that failed in a row, for the backoff.
 	failures int
+	// seen: this process has had a pass for the object before.
+	seen bool
 	// reconcileAt is the annotation's value when the object was last looked at on its behalf.
 	reconcileAt string
 	// lookAfter asks for a view of GitLab that began after it; zero for any that is recent.

@@ -45,8 +45,12 @@ func hold(root, dir string) (err error) {
 	}
 	cleanups = append(cleanups, func() { err = errors.Join(err, cp.Stop()) })
 
-	t := &holder{dir: dir}
-	cleanups = append(cleanups, func() { t.cleanup() })
+	scratch, err := os.MkdirTemp(dir, "run-")
+	if err != nil {
+		return err
+	}
+	t := &holder{dir: scratch}
+	cleanups = append(cleanups, func() { t.cleanup(); _ = os.RemoveAll(scratch) })
 	where := place{Kubeconfig: filepath.Join(dir, "kubeconfig"), GitLab: "http://" + gitLabAddress, Token: adminToken,
 		Log: filepath.Join(dir, "manager.log")}
 	if err := os.Rename(controlplane.Kubeconfig(t, cp.Config), where.Kubeconfig); err != nil {
