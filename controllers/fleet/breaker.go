@@ -38,8 +38,7 @@ type breaker struct {
 
 	recheck time.Time       // a Secret changed then, and the list that tells whether that helped is still to come
 	probing *request        // the write that is on its way as the probe
-	told    bool            // the users whose writes were refused know that one may try
-	refused map[string]bool // these users
+	refused map[string]bool // users whose writes were held back since users were last told
 }
 
 // openForAll tells that no request goes out.
@@ -73,7 +72,7 @@ func (b *breaker) trip(cause *gitlab.Error, writes bool, begun, now, until time.
 		*b = breaker{}
 	}
 	news := !writes && (b.cause == nil || b.cause.Kind != cause.Kind)
-	b.cause, b.failed, b.recheck, b.told = cause, now, time.Time{}, false
+	b.cause, b.failed, b.recheck = cause, now, time.Time{}
 	if until.After(b.until) {
 		b.until = until
 	}

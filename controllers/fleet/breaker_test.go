@@ -281,6 +281,57 @@ func TestRunningListDoesNotEndARateLimit(t *testing.T) {
 	})
 }
 
+// The breaker opens while another request of the connection is on its way.
+func TestOverlapWithTheRequestThatOpensTheBreaker(t *testing.T) {
+	for name, test := range map[string]struct {
+		slow, quick             func(*Connection) error
+		slowAnswer, quickAnswer error
+		endpoints               [2]string
+		want                    gitlab.Kind
+	}{
+		"a list that succeeds is no proof": {slow: look, quick: get, endpoints: [2]string{"list", "get"},
+			quickAnswer: failure(gitlab.KindUnauthorized), want: gitlab.KindUnauthorized},
+		"a list that succeeds does not end a rate limit": {slow: look, quick: get, endpoints: [2]string{"list", "get"},
+			quickAnswer: failure(gitlab.KindRateLimited), want: gitlab.KindRateLimited},
+		"a write that is refused is the lesser reason": {slow: edit, quick: look, endpoints: [2]string{"edit", "list"},
+			slowAnswer: failure(gitlab.KindForbidden), quickAnswer: failure(gitlab.KindDisabled), want: gitlab.KindDisabled},
+		"a list that fails is not tried again": {slow: look, quick: get, endpoints: [2]string{"list", "get"},
+			slowAnswer: failure(gitlab.KindServer), quickAnswer: failure(gitlab.KindUnauthorized), want: gitlab.KindUnauthorized},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newInstance()
+				g.seed(1)
+				c := gather(t, g, 3)
+				g.setRefuse(func(endpoint string) error {
+					switch endpoint {
+					case test.endpoints[0]:
+						return test.slowAnswer
+					case test.endpoints[1]:
+						return test.quickAnswer
+					}
+					return nil
+				})
+				g.latency = func() time.Duration { return 2 * time.Second }
+				go func() { _ = test.slow(c.conns[0]) }()
+				synctest.Wait()
+				if test.slowAnswer == nil || test.endpoints[0] == "edit" {
+					g.commit(func() { g.latency = func() time.Duration { return time.Second } })
+				} else {
+					time.Sleep(100 * time.Millisecond) // its answer comes in the pause before the second try
+				}
+				_ = test.quick(c.conns[1])
+				time.Sleep(10 * time.Second)
+				c.each(get, test.want)
+				c.each(look, test.want)
+				if n := g.all(); n != 2 {
+					t.Errorf("%d requests", n)
+				}
+			})
+		})
+	}
+}
+
 func TestConnectionsFailOnTheirOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newInstance()
@@ -374,6 +425,30 @@ func TestManySecretsThatChangeShareProbes(t *testing.T) {
 	})
 }
 
+func TestUserWithAnotherTokenAsksAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInstance()
+		g.setRefuse(always(failure(gitlab.KindUnauthorized), "list"))
+		c := gather(t, g, 2)
+		c.each(look, gitlab.KindUnauthorized)
+		other := credentials
+		other.Token = gitlab.NewToken("two")
+		if _, err := c.f.Use("000", other); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Minute)
+		g.setRefuse(always(nil))
+		back := credentials
+		back.Version = "3"
+		conn, err := c.f.Use("000", back)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.one(conn, look, 0)
+		c.one(c.conns[1], look, 0)
+	})
+}
+
 // A Secret changes while a probe is on its way that began before.
 func TestSecretChangedDuringAProbeIsNotForgotten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -404,38 +479,40 @@ func TestRefusedWritesAreTriedOneByOne(t *testing.T) {
 				g := newInstance()
 				g.seed(100)
 				c := gather(t, g, 100)
-				workers, idle := c.conns[:60], c.conns[60:]
-				c.conns = workers
+				first, idle := c.conns[0], c.conns[60:]
+				c.conns = c.conns[1:60]
 				c.one(idle[0], look, 0)
 				g.setRefuse(always(refused, "add", "edit", "delete"))
 				c.expect(1, "at first")
-				if err := edit(workers[0]); !errors.Is(err, refused) || errors.As(err, new(*Open)) {
+				if err := edit(first); !errors.Is(err, refused) || errors.As(err, new(*Open)) {
 					t.Fatalf("the first write was told %v", err)
 				}
 				c.each(edit, refused.Kind)
 				c.expect(1, "to find out")
 				c.each(get, 0)
 				c.each(look, 0)
-				c.expect(60, "to read")
+				c.expect(59, "to read")
 				c.expectTold("at the opening")
 				for range 5 {
 					time.Sleep(10 * time.Minute)
 					c.expectTold("that one may try", 60)
 					c.expect(1, "per interval: the list")
-					if err := add(workers[1]); !errors.Is(err, refused) || errors.As(err, new(*Open)) {
+					if err := add(first); !errors.Is(err, refused) || errors.As(err, new(*Open)) {
 						t.Fatalf("the probe was told %v", err)
 					}
 					c.each(add, refused.Kind)
 					c.expect(1, "per interval: the write")
 				}
 				g.setRefuse(always(nil))
+				c.f.Release(c.conns[50].user)
 				time.Sleep(10 * time.Minute)
-				c.expectTold("that one may try", 60)
+				c.expectTold("that one may try, but for the one that left", 59)
 				g.latency = func() time.Duration { return time.Second }
 				done := make(chan error)
-				go func() { done <- edit(workers[7]) }()
+				go func() { done <- edit(c.conns[7]) }()
 				synctest.Wait()
-				c.one(workers[8], edit, refused.Kind) // one probe is enough
+				c.one(c.conns[8], edit, refused.Kind) // one probe is enough
+				c.expectTold("while the probe is on its way")
 				if err := <-done; err != nil {
 					t.Fatal(err)
 				}
@@ -485,7 +562,7 @@ func TestWhatAWritesOutcomeProves(t *testing.T) {
 				if test.opens {
 					want = gitlab.KindForbidden
 				}
-				c.one(c.conns[1], remove, want)
+				c.one(c.conns[1], add, want)
 
 				g.setRefuse(always(failure(gitlab.KindForbidden), "edit"))
 				_ = edit(c.conns[1])
@@ -498,7 +575,9 @@ func TestWhatAWritesOutcomeProves(t *testing.T) {
 				if test.heals {
 					want = 0
 				}
-				c.one(c.conns[1], add, want)
+				c.one(c.conns[0], add, want)
+				time.Sleep(time.Minute)
+				c.one(c.conns[1], remove, want)
 			})
 		})
 	}

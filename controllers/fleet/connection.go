@@ -265,7 +265,7 @@ func (r *request) hold(pause time.Duration) {
 	l := r.conn.link
 	if b := &l.breaker; b.probing == r {
 		b.refused[r.conn.user] = true
-		b.probing, b.told, b.until = nil, false, time.Now().Add(pause)
+		b.probing, b.until = nil, time.Now().Add(pause)
 		l.wake()
 	}
 }

@@ -121,6 +121,9 @@ func TestStopEndsListsButNotWrites(t *testing.T) {
 		if err := f.Start(ctx); err != nil || time.Since(stopped) > 0 {
 			t.Errorf("stopped after %v with %v", time.Since(stopped), err)
 		}
+		if n := g.underWay("list"); n != 0 {
+			t.Errorf("%d lists are left running", n)
+		}
 		if _, err := f.Use("another", credentials); !errors.Is(err, errStopped) {
 			t.Errorf("a stopped fleet answered %v", err)
 		}

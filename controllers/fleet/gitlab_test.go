@@ -93,6 +93,13 @@ func (g *instance) count(endpoints ...string) int {
 
 func (g *instance) all() int { return g.count("list", "get", "add", "edit", "delete") }
 
+// underWay is how many requests to this endpoint have not ended.
+func (g *instance) underWay(endpoint string) int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.running[endpoint]
+}
+
 func (g *instance) setRefuse(refuse func(endpoint string) error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -5,6 +5,7 @@ package fleet
 
 import (
 	"context"
+	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -51,14 +52,6 @@ func newLimiter(qps float64, burst int) *limiter {
 
 // wait returns nil when one request may go now. A wait beyond patience is first put to long, whose error ends it.
 func (l *limiter) wait(ctx context.Context, long func(time.Duration) error) error {
-	pause := func(d time.Duration) error {
-		if d > patience {
-			if err := long(d); err != nil {
-				return err
-			}
-		}
-		return sleep(ctx, d)
-	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -67,20 +60,47 @@ func (l *limiter) wait(ctx context.Context, long func(time.Duration) error) erro
 		if d <= 0 {
 			break
 		}
-		if err := pause(d); err != nil {
+		if d > patience {
+			if err := long(d); err != nil {
+				return err
+			}
+		}
+		if err := sleep(ctx, d); err != nil {
 			return err
 		}
 	}
 	if l.bucket == nil {
 		return nil
 	}
-	turn := l.bucket.Reserve()
-	if err := pause(turn.Delay()); err != nil {
+	turn, d := l.reserve(patience)
+	if turn == nil {
+		if err := long(d); err != nil {
+			l.giveBack()
+			return err
+		}
+		turn, d = l.reserve(math.MaxInt64)
+	}
+	if err := sleep(ctx, d); err != nil {
 		turn.Cancel()
 		l.giveBack()
 		return err
 	}
 	return nil
+}
+
+// reserve takes a turn in the bucket, unless it is more than longest away. It is one step: a reservation that is
+// cancelled after others were made gives back less than it took.
+func (l *limiter) reserve(longest time.Duration) (*rate.Reservation, time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	turn := l.bucket.ReserveN(now, 1)
+	d := turn.DelayFrom(now)
+	if d > longest {
+		turn.CancelAt(now)
+		return nil, d
+	}
+	return turn, d
 }
 
 // take counts a request against what GitLab leaves, or answers how long there is nothing left.

@@ -163,7 +163,7 @@ func (l *link) listDue() time.Time {
 
 // tellDue is when to tell the users whose writes were refused, zero for never; the caller holds the lock.
 func (l *link) tellDue() time.Time {
-	if !l.breaker.writes || l.breaker.told || len(l.breaker.refused) == 0 {
+	if b := &l.breaker; !b.writes || b.probing != nil || len(b.refused) == 0 {
 		return time.Time{}
 	}
 	return l.breaker.until
@@ -173,7 +173,6 @@ func (l *link) tellRefused() {
 	l.mu.Lock()
 	users := slices.Sorted(maps.Keys(l.breaker.refused))
 	clear(l.breaker.refused)
-	l.breaker.told = true
 	l.mu.Unlock()
 	l.announce(Change{Users: users})
 }

@@ -111,11 +111,52 @@ func TestNeedsOfTheFutureAndTheWallClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newInstance()
 		conn := use(t, g.fleet(t, Options{}), "user")
+		began := time.Now()
 		view(t, conn, time.Now().Add(time.Hour))
 		view(t, conn, time.Now().Round(0).Add(time.Hour))
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("waited %v", took)
+		}
 		time.Sleep(time.Minute)
 		if n := g.count("list"); n != 2 {
 			t.Errorf("%d lists for two views", n)
+		}
+	})
+}
+
+func TestNobodyIsShownMoreThanAnIntervalsAge(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInstance()
+		conn := use(t, g.fleet(t, Options{}), "user")
+		view(t, conn, time.Time{})
+		g.commit(func() { g.latency = func() time.Duration { return 5 * time.Minute } })
+		time.Sleep(12 * time.Minute) // the next list is on its way
+		for _, newerThan := range []time.Time{{}, time.Now().Add(-time.Hour)} {
+			asked := time.Now()
+			if age := asked.Sub(view(t, conn, newerThan).BegunAt()); age > 10*time.Minute {
+				t.Errorf("was shown a list begun %v ago", age)
+			}
+		}
+	})
+}
+
+func TestModestNeedDoesNotHideAGreaterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInstance()
+		g.latency = func() time.Duration { return 10 * time.Second }
+		f := g.fleet(t, Options{})
+		conn := use(t, f, "user")
+		began := time.Now()
+		var wait sync.WaitGroup
+		look := func(newerThan time.Time) { wait.Go(func() { view(t, conn, newerThan) }) }
+		look(began)
+		time.Sleep(2 * time.Second)
+		look(time.Now())
+		time.Sleep(time.Second)
+		look(began)
+		wait.Wait()
+		if took := time.Since(began); took != 20*time.Second {
+			t.Errorf("two lists took %v", took)
 		}
 	})
 }
