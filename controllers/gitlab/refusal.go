@@ -197,7 +197,7 @@ func describeRedirect(from *url.URL, location string) string {
 		return "a redirect to nowhere, not followed"
 	}
 	target := (&url.URL{Scheme: to.Scheme, Host: to.Host}).String()
-	return "a redirect to " + target + ", not followed: use the URL at which GitLab itself answers"
+	return "a redirect to " + target + ", not followed"
 }
 
 func requestID(header http.Header) string {

@@ -174,9 +174,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	for _, endpoint := range endpoints {
 		for _, status := range []int{301, 302, 303, 307, 308} {
 			for location, want := range map[string]string{
-				elsewhere.URL + "/x?private_token=abc#y": "a redirect to " + elsewhere.URL + ", not followed: use the URL at which GitLab itself answers",
-				"https://user:pass@other.example.com/a":  "a redirect to https://other.example.com, not followed: use the URL at which GitLab itself answers",
-				"/users/sign_in":                         "a redirect to SELF, not followed: use the URL at which GitLab itself answers",
+				elsewhere.URL + "/x?private_token=abc#y": "a redirect to " + elsewhere.URL + ", not followed",
+				"https://user:pass@other.example.com/a":  "a redirect to https://other.example.com, not followed",
+				"/users/sign_in":                         "a redirect to SELF, not followed",
 				"":                                       "a redirect to nowhere, not followed",
 				"http://%zz":                             "a redirect to nowhere, not followed",
 				"mailto:a@b":                             "a redirect to nowhere, not followed",
@@ -265,11 +265,10 @@ func TestAnAnswerIsReadUpToItsCap(t *testing.T) {
 		answer http.HandlerFunc
 		fits   bool
 	}{
-		"exactly 16 MiB":             {plain(maxBody), true},
-		"one byte more":              {plain(maxBody + 1), false},
-		"without an end":             {plain(1 << 40), false},
-		"exactly 16 MiB, compressed": {zipped(maxBody), true},
-		"a bomb":                     {zipped(20 << 20), false},
+		"exactly 16 MiB": {plain(maxBody), true},
+		"one byte more":  {plain(maxBody + 1), false},
+		"without an end": {plain(1 << 40), false},
+		"a bomb":         {zipped(20 << 20), false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := client(t, serve(t, test.answer).URL).Get(t.Context(), 7)
