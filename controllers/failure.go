@@ -38,13 +38,14 @@ func ofGitLab(w want, e *gitlab.Error) report {
 	said := words(e)
 	switch e.Kind {
 	case gitlab.KindUnreachable:
-		return waiting(v1alpha1.ReasonGitLabUnreachable, fmt.Sprintf("%s cannot be reached: %s", w.GitLabURL, said), againBackoff)
+		return waiting(v1alpha1.ReasonGitLabUnreachable, said+"; trying again, check spec.gitlab.url and the network if it goes on",
+			againBackoff)
 	case gitlab.KindTLS:
-		return waiting(v1alpha1.ReasonTLSVerificationFailed, fmt.Sprintf("the certificate of %s is not trusted: %s; put the CA "+
-			"that signed it into a Secret and name it in spec.gitlab.caSecretRef", w.GitLabURL, said), againSlow)
+		return waiting(v1alpha1.ReasonTLSVerificationFailed, said+"; put the CA that signed it into a Secret and name "+
+			"that in spec.gitlab.caSecretRef, or correct the certificate", againSlow)
 	case gitlab.KindRedirect:
-		return waiting(v1alpha1.ReasonUnexpectedRedirect, fmt.Sprintf("%s redirects: %s; set spec.gitlab.url to GitLab's own "+
-			"external URL, redirects are never followed with a token", w.GitLabURL, said), againSlow)
+		return waiting(v1alpha1.ReasonUnexpectedRedirect, said+"; set spec.gitlab.url to GitLab's own external URL, "+
+			"the token is never sent after a redirect", againSlow)
 	case gitlab.KindRateLimited:
 		return waiting(v1alpha1.ReasonRateLimited, fmt.Sprintf("%s asks to slow down; requests go on when its limit allows",
 			w.GitLabURL), againBackoff)
