@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
@@ -39,10 +40,12 @@ type Options struct {
 }
 
 // Reconciler makes GitLab have each object's cluster. Client reads objects from the cache; Live reads Secrets, and
-// objects where the cache may be behind.
+// objects where the cache may be behind. Secrets watches the Secrets' metadata; it is not the cache of the objects,
+// because that one is waited for.
 type Reconciler struct {
 	Client   client.Client
 	Live     client.Reader
+	Secrets  cache.Cache
 	Recorder events.EventRecorder
 	Fleet    *fleet.Fleet
 	Options  Options

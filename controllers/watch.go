@@ -11,7 +11,6 @@ import (
 	"sync"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -48,8 +47,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Named("gitlabinstancecluster").
 		For(&v1alpha1.GitLabInstanceCluster{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: r.wakes})).
 		Watches(&v1alpha1.GitLabInstanceCluster{}, handler.Funcs{UpdateFunc: r.otherChanged, DeleteFunc: r.otherWent}).
-		WatchesMetadata(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOfSecret),
-			builder.WithPredicates(predicate.ResourceVersionChangedPredicate{})).
+		WatchesRawSource(r.secretSource()).
 		WatchesRawSource(source.Func(r.changes.start)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Options.MaxConcurrentReconciles}).
 		Complete(r)

@@ -127,15 +127,21 @@ func managerOptions(f *flags) ctrl.Options {
 	return options
 }
 
-// cacheOptions keep the objects and of Secrets no more than their names and versions.
+// cacheOptions keep the objects.
 func cacheOptions(f *flags) cache.Options {
-	options := cache.Options{
+	return namespaced(f, cache.Options{
 		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{
-			&v1alpha1.GitLabInstanceCluster{}: {Label: f.watchSelector},
-			&corev1.Secret{}:                  {Transform: nameAndVersion},
-		},
-	}
+		ByObject:         map[client.Object]cache.ByObject{&v1alpha1.GitLabInstanceCluster{}: {Label: f.watchSelector}},
+	})
+}
+
+// newSecrets makes a cache that keeps no more of Secrets than their names and versions.
+func newSecrets(mgr manager.Manager, f *flags) (cache.Cache, error) {
+	return cache.New(mgr.GetConfig(), namespaced(f, cache.Options{HTTPClient: mgr.GetHTTPClient(), Scheme: mgr.GetScheme(),
+		Mapper: mgr.GetRESTMapper(), DefaultTransform: nameAndVersion}))
+}
+
+func namespaced(f *flags, options cache.Options) cache.Options {
 	if len(f.watchNamespaces) > 0 {
 		options.DefaultNamespaces = map[string]cache.Config{}
 		for _, namespace := range f.watchNamespaces {
@@ -157,9 +163,17 @@ func nameAndVersion(object any) (any, error) {
 
 // setUp wires the fleet to the controller.
 func setUp(mgr manager.Manager, f *flags) error {
+	secrets, err := newSecrets(mgr, f)
+	if err != nil {
+		return fmt.Errorf("set up the watch of Secrets: %w", err)
+	}
+	if err := mgr.Add(secrets); err != nil {
+		return err
+	}
 	reconciler := &controllers.Reconciler{
 		Client:   mgr.GetClient(),
 		Live:     mgr.GetAPIReader(),
+		Secrets:  secrets,
 		Recorder: mgr.GetEventRecorder("gitlab-instance-cluster-operator"),
 		Options: controllers.Options{SyncInterval: f.syncInterval, CreateSettleTime: f.createSettleTime,
 			MaxConcurrentReconciles: f.maxConcurrent},
