@@ -22,11 +22,11 @@ func TestExamplesAreValid(t *testing.T) {
 				continue
 			}
 			for document := range strings.SplitSeq(b.text, "\n---\n") {
-				var any map[string]any
-				if err := yaml.UnmarshalStrict([]byte(document), &any); err != nil {
+				var parsed map[string]any
+				if err := yaml.UnmarshalStrict([]byte(document), &parsed); err != nil {
 					t.Errorf("%s: an example is not YAML: %v\n%s", p.path, err, document)
 				}
-				if any["kind"] != "GitLabInstanceCluster" {
+				if parsed["kind"] != "GitLabInstanceCluster" {
 					continue
 				}
 				examples++

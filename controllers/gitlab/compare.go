@@ -40,7 +40,7 @@ func Differences(want Attributes, have Cluster) []Field {
 		FieldNamespacePerEnvironment)
 	add(trimmed(want.APIURL) != trimmed(have.APIURL), FieldAPIURL)
 	add(CertificateDigest(want.CACert) != have.CADigest, FieldCACert)
-	add(strings.ToLower(want.Namespace) != strings.ToLower(have.Namespace), FieldNamespace)
+	add(!strings.EqualFold(want.Namespace, have.Namespace), FieldNamespace)
 	add(want.AuthorizationType != "" && have.AuthorizationType != "" && want.AuthorizationType != have.AuthorizationType,
 		FieldAuthorizationType)
 	return fields

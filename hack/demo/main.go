@@ -134,7 +134,7 @@ func await(ctx context.Context, dir string, ended <-chan error) (place, error) {
 			return place{}, ctx.Err()
 		case err := <-ended:
 			log, _ := os.ReadFile(filepath.Join(dir, "demo.log"))
-			return place{}, fmt.Errorf("it does not start (%v):\n%s", err, log)
+			return place{}, fmt.Errorf("it does not start (%w):\n%s", err, log)
 		case <-tick.C:
 		}
 	}

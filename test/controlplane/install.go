@@ -102,7 +102,7 @@ func (c *ControlPlane) waitForPolicy() error {
 		return apierrors.IsForbidden(last) && strings.Contains(last.Error(), "spec.gitlab.tokenSecretRef"), nil
 	})
 	if err != nil {
-		return fmt.Errorf("the admission policy does not come into force: %w (last answer: %v)", err, last)
+		return fmt.Errorf("the admission policy does not come into force: %w (last answer: %w)", err, last)
 	}
 	return c.Client.Delete(ctx, binding)
 }
