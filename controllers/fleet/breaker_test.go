@@ -386,6 +386,26 @@ func TestChangedSecretAsksAtOnce(t *testing.T) {
 	})
 }
 
+func TestChangedSecretLetsAWriteTryAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInstance()
+		g.seed(2)
+		c := gather(t, g, 3)
+		g.setRefuse(always(failure(gitlab.KindForbidden), "edit"))
+		_ = edit(c.conns[0])
+		time.Sleep(time.Minute)
+		c.each(edit, gitlab.KindForbidden)
+		changed := credentials
+		changed.Version = "2"
+		if _, err := c.f.Use("000", changed); err != nil {
+			t.Fatal(err)
+		}
+		c.expectTold("that one may try", 3)
+		g.setRefuse(always(nil))
+		c.each(edit, 0)
+	})
+}
+
 func TestManySecretsThatChangeShareProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newInstance()

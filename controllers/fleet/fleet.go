@@ -10,7 +10,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
-	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"sync"
@@ -76,10 +76,8 @@ type api interface {
 	Close()
 }
 
-var (
-	errStopped = errors.New("the fleet has stopped")
-	errClosed  = errors.New("the connection has been closed")
-)
+// errClosed is for those who wait for a list of a connection that has no user any more, or whose fleet has stopped.
+var errClosed = fmt.Errorf("the connection has been closed: %w", context.Canceled)
 
 // Fleet knows who uses which connection, and keeps a connection as long as somebody does. A user is the UID of an
 // object.
@@ -124,7 +122,8 @@ func (f *Fleet) Start(ctx context.Context) error {
 	return nil
 }
 
-// Use answers the user's connection from now on. The one it used before is released.
+// Use answers the user's connection from now on. The one it used before is released. After the fleet has stopped it
+// answers connections that are closed: they still send requests, but no lists.
 func (f *Fleet) Use(user string, c Credentials) (*Connection, error) {
 	url, err := gitlab.NormalizeURL(c.URL)
 	if err != nil {
@@ -134,9 +133,6 @@ func (f *Fleet) Use(user string, c Credentials) (*Connection, error) {
 	id := identify(c)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.stopped {
-		return nil, errStopped
-	}
 	before := f.users[user]
 	if before != nil && before.link.id == id {
 		before.link.join(user, c.Version, true)
@@ -191,6 +187,10 @@ func (f *Fleet) open(id identity, c Credentials) (*link, error) {
 		return nil, err
 	}
 	l.api = client
+	if f.stopped {
+		l.close()
+		return l, nil
+	}
 	f.links[id] = l
 	f.loops.Go(l.run)
 	if strings.HasPrefix(c.URL, "http://") {

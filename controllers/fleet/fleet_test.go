@@ -124,8 +124,10 @@ func TestStopEndsListsButNotWrites(t *testing.T) {
 		if n := g.underWay("list"); n != 0 {
 			t.Errorf("%d lists are left running", n)
 		}
-		if _, err := f.Use("another", credentials); !errors.Is(err, errStopped) {
-			t.Errorf("a stopped fleet answered %v", err)
+		for _, user := range []string{"user", "another"} {
+			if _, err := use(t, f, user).View(context.Background(), time.Now()); !errors.Is(err, context.Canceled) {
+				t.Errorf("a stopped fleet answered %v", err)
+			}
 		}
 		if f.Last("user") != conn {
 			t.Error("a stopped fleet forgot its users")
