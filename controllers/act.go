@@ -112,6 +112,9 @@ func (r *Reconciler) edit(ctx context.Context, p *pass, conn *fleet.Connection, 
 	res.Cluster = &cluster
 	res.Ignored = gitlab.Differences(p.want.Attributes, cluster)
 	p.remember(res.Ignored, cluster)
+	if d.Cluster.EnvironmentScope != cluster.EnvironmentScope {
+		r.freed(ctx, conn.URL(), d.Cluster.EnvironmentScope)
+	}
 	return res
 }
 

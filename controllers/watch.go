@@ -158,6 +158,11 @@ func (r *Reconciler) wakeBlocked(ctx context.Context, obj client.Object, q queue
 	}
 }
 
+// freed wakes the objects that want a scope which an edit of ours has just taken from its holder.
+func (r *Reconciler) freed(ctx context.Context, gitLabURL, scope string) {
+	r.changes.wake(r.find(ctx, client.MatchingFields{indexScope: scopeKey(gitLabURL, scope)}), 0)
+}
+
 // userOf is an object's name at the fleet.
 func userOf(name types.NamespacedName, uid types.UID) string {
 	return name.Namespace + "/" + name.Name + "/" + string(uid)
