@@ -72,6 +72,10 @@ func TestListsByPages(t *testing.T) {
 			}
 		}
 	}
+	empty := start(t, simulator.Options{}).do("GET", clusters, "")
+	if empty.header.Get("X-Total") != "0" || empty.header.Get("X-Total-Pages") != "1" || empty.header.Get("X-Page") != "1" {
+		t.Errorf("an empty list: %v", empty.header)
+	}
 	if r := g.do("GET", clusters+"?per_page=0", ""); r.status != 500 {
 		t.Errorf("per_page=0: %d", r.status)
 	}
@@ -108,6 +112,21 @@ func TestLinksToWhereItListensWithoutAnExternalURL(t *testing.T) {
 	want := "<" + g.server.URL + clusters + "?page=2&per_page=2>; rel=\"next\""
 	if link := g.do("GET", clusters+"?per_page=2", "").header.Get("Link"); !strings.HasPrefix(link, want) {
 		t.Errorf("links %s", link)
+	}
+}
+
+func TestNamesItselfAsItIsCalledWhenItHasNoServer(t *testing.T) {
+	sim := simulator.New(simulator.Options{Token: adminToken})
+	sim.Seed(simulator.NewCluster("c", "*"))
+	for _, host := range []string{"one.example.com", "two.example.com"} {
+		r := httptest.NewRequest("GET", "http://"+host+clusters, nil)
+		r.Header.Set("Private-Token", adminToken)
+		answer := httptest.NewRecorder()
+		sim.ServeHTTP(answer, r)
+		link, web := "<http://"+host+clusters+"?", `"web_url":"http://`+host+`/root"`
+		if !strings.HasPrefix(answer.Header().Get("Link"), link) || !strings.Contains(answer.Body.String(), web) {
+			t.Errorf("called %s: %s %s", host, answer.Header().Get("Link"), answer.Body)
+		}
 	}
 }
 

@@ -45,6 +45,14 @@ func TestChecksTheScope(t *testing.T) {
 	}
 }
 
+func TestLeavesAnOldScopeAlone(t *testing.T) {
+	g := start(t, simulator.Options{})
+	g.Seed(simulator.NewCluster("from before the limit", strings.Repeat("a", 256)))
+	if r := g.do("PUT", clusters+"/1", `{"name":"b"}`); r.status != 200 {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+}
+
 func TestStripsTheScope(t *testing.T) {
 	g := start(t, simulator.Options{})
 	g.do("POST", clusters+"/add", body(`\t production `)).wantField(t, "environment_scope", `"production"`)
@@ -95,6 +103,8 @@ func TestChecksTheName(t *testing.T) {
 	g.do("POST", clusters+"/add", `{"name":null,"`+pk+`":{"api_url":"https://a.example.com","token":"t"}}`).
 		want(t, 400, messageBody("name", "has to be present"))
 	g.do("POST", clusters+"/add", `{"name":"`+long+`","`+pk+`":{"api_url":"https://a.example.com","token":"t"}}`).
+		want(t, 400, messageBody("name", "is too long"))
+	g.do("POST", clusters+"/add", `{"name":"`+strings.Repeat("a", 2049)+`","`+pk+`":{"api_url":"https://a.example.com","token":"t"}}`).
 		want(t, 400, messageBody("name", "is too long"))
 	g.add(body("*"))
 	g.add(body("b"))
@@ -157,7 +167,9 @@ func TestChecksTheManagementProject(t *testing.T) {
 	r.wantField(t, "management_project_id", "absent")
 	r.wantField(t, "management_project.web_url", "absent")
 	g.do("PUT", clusters+"/1", `{"management_project_id":5,"name":""}`).want(t, 400, refused)
-	g.do("PUT", clusters+"/1", `{"management_project_id":99999999999999999999}`).want(t, 400, refused)
+	for _, huge := range []string{"99999999999999999999", "1e30", "1.5e30", `"99999999999999999999"`} {
+		g.do("PUT", clusters+"/1", `{"management_project_id":`+huge+`}`).want(t, 400, refused)
+	}
 	g.do("PUT", clusters+"/1", `{"name":"b"}`).wantField(t, "management_project.id", "4")
 	g.AddProject(simulator.Project{ID: 4, Name: "renamed"})
 	g.do("GET", clusters+"/1", "").wantField(t, "management_project.name", `"renamed"`)
@@ -179,6 +191,7 @@ func TestRefusesAddressesOfPrivateNetworks(t *testing.T) {
 	g := start(t, simulator.Options{Hosts: map[string][]netip.Addr{
 		"inside.example.com": addresses("10.0.0.8"), "outside.example.com": addresses("93.184.216.34"),
 		"both.example.com": addresses("93.184.216.34", "192.168.1.1"), "mapped.example.com": addresses("::ffff:10.1.1.1"),
+		"mapped-localhost.example.com": addresses("::ffff:127.0.0.1"),
 	}})
 	g.add(body("*"))
 	for url, reason := range map[string]string{
@@ -201,6 +214,8 @@ func TestRefusesAddressesOfPrivateNetworks(t *testing.T) {
 		"https://127.0.0.1":                    "Requests to localhost are not allowed",
 		"https://0.0.0.0":                      "Requests to localhost are not allowed",
 		"https://[::1]:6443":                   "Requests to localhost are not allowed",
+		"https://[::ffff:127.0.0.1]":           "Requests to localhost are not allowed",
+		"https://mapped-localhost.example.com": "Requests to localhost are not allowed",
 		"https://127.0.0.2":                    "Requests to loopback addresses are not allowed",
 		"https://10.0.0.1:6443":                "Requests to the local network are not allowed",
 		"https://user@172.16.5.4":              "Requests to the local network are not allowed",

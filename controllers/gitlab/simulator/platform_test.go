@@ -33,6 +33,11 @@ func TestStripsWhatItStoresOfThePlatform(t *testing.T) {
 	if token := g.stored(1).Token; token != "secret" {
 		t.Errorf("stored token %q", token)
 	}
+	// What was stored otherwise is left alone as long as the platform is.
+	if err := g.EditOutOfBand(1, func(c *simulator.Cluster) { c.Token, c.Namespace = " odd ", new("Odd") }); err != nil {
+		t.Fatal(err)
+	}
+	g.do("PUT", clusters+"/1", `{"name":"m"}`).wantField(t, "platform_kubernetes.namespace", `"Odd"`)
 	if strings.Contains(g.do("GET", clusters, "").body, "secret") {
 		t.Error("a list shows the token")
 	}

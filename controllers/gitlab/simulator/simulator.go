@@ -182,7 +182,11 @@ func (s *Simulator) SetHost(name string, addresses ...netip.Addr) {
 		delete(s.hosts, strings.ToLower(name))
 		return
 	}
-	s.hosts[strings.ToLower(name)] = addresses
+	plain := make([]netip.Addr, 0, len(addresses))
+	for _, a := range addresses {
+		plain = append(plain, a.Unmap())
+	}
+	s.hosts[strings.ToLower(name)] = plain
 }
 
 func (s *Simulator) set(change func(*switches)) {
