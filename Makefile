@@ -13,7 +13,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # How long each fuzz test runs, and how many packages are tested at once: each may run a control plane of its own.
 FUZZTIME ?= 10s
 TEST_PARALLEL ?= 2
-TEST_TIMEOUT ?= 40m
+TEST_TIMEOUT ?= 30m
 TEST ?= ./...
 
 LDFLAGS = -X main.version=$(VERSION)
