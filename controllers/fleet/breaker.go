@@ -38,11 +38,29 @@ type breaker struct {
 
 	recheck time.Time       // a Secret changed then, and the list that tells whether that helped is still to come
 	probing *request        // the write that is on its way as the probe
+	passing int             // probes in a row that failed in a way that may pass
 	refused map[string]bool // users whose writes were held back since users were last told
 }
 
 // openForAll tells that no request goes out.
 func (b *breaker) openForAll() bool { return b.cause != nil && !b.writes }
+
+// A GitLab that cannot be reached, or answers with an error of its server, is usually back within minutes: it is probed
+// after outageFirst, then after twice that and so on up to outageMost, and at least once per sync interval.
+const (
+	outageFirst = 5 * time.Second
+	outageMost  = 5 * time.Minute
+)
+
+// outage counts one more failure that may pass, and answers how long to wait for the next probe.
+func (b *breaker) outage() time.Duration {
+	wait := outageMost
+	if b.passing < 6 {
+		wait = outageFirst << b.passing
+	}
+	b.passing++
+	return wait
+}
 
 // refuses answers what to tell instead of sending a request now, nil if it may be sent. A probe that is on its way is
 // given as long as patience.
@@ -69,7 +87,7 @@ func (b *breaker) trip(cause *gitlab.Error, writes bool, begun, now, until time.
 	case writes && b.cause == nil:
 		*b = breaker{writes: true, refused: map[string]bool{}}
 	case !writes && b.writes:
-		*b = breaker{}
+		*b = breaker{passing: b.passing}
 	}
 	news := !writes && (b.cause == nil || b.cause.Kind != cause.Kind)
 	b.cause, b.failed, b.recheck = cause, now, time.Time{}

@@ -109,11 +109,8 @@ func remove(conn *Connection) error { return conn.Delete(context.Background(), 2
 
 var requests = []func(*Connection) error{look, lookAgain, get, edit, add, remove}
 
-func TestFailingListsCostOneProbePerInterval(t *testing.T) {
+func TestRefusedListsCostOneProbePerInterval(t *testing.T) {
 	for kind, tries := range map[gitlab.Kind]int{
-		gitlab.KindUnreachable:  2,
-		gitlab.KindServer:       2,
-		gitlab.KindUnreadable:   2,
 		gitlab.KindTLS:          1,
 		gitlab.KindRedirect:     1,
 		gitlab.KindUnauthorized: 1,
@@ -144,6 +141,40 @@ func TestFailingListsCostOneProbePerInterval(t *testing.T) {
 				c.expectTold("at the closing", 100)
 				c.each(look, 0)
 				c.expect(0, "when it is over")
+			})
+		})
+	}
+}
+
+func TestOutageIsProbedEverMoreSeldom(t *testing.T) {
+	for _, kind := range []gitlab.Kind{gitlab.KindUnreachable, gitlab.KindServer, gitlab.KindUnreadable} {
+		t.Run(kind.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				g := newInstance()
+				g.seed(2)
+				g.setRefuse(always(failure(kind), "list"))
+				c := gather(t, g, 100)
+				c.each(look, kind)
+				c.expect(2, "to find out")
+				c.expectTold("at the opening", 100)
+				for wait := 5 * time.Second; wait <= 10*time.Minute; wait *= 2 {
+					c.each(add, kind)
+					c.expect(0, "while open")
+					time.Sleep(min(wait, 5*time.Minute))
+					c.expect(1, "after "+wait.String())
+				}
+				c.expectTold("while open")
+				g.setRefuse(always(nil))
+				time.Sleep(5 * time.Minute)
+				c.expectTold("at the closing", 100)
+				g.setRefuse(always(failure(kind), "list"))
+				if open := (*Open)(nil); !errors.As(lookAgain(c.conns[0]), &open) || open.Cause.Kind != kind {
+					t.Error("the next outage was not noticed")
+				}
+				c.expectTold("of the next outage", 100)
+				g.setRefuse(always(nil))
+				time.Sleep(5 * time.Second)
+				c.expectTold("of its early end", 100)
 			})
 		})
 	}

@@ -23,7 +23,7 @@ import (
 
 // Options are the same for all connections of a fleet.
 type Options struct {
-	// SyncInterval is the time from one list to the next, and between probes of a GitLab that refuses; both come up
+	// SyncInterval is the time from one list to the next, and the most between probes of a GitLab that refuses; both come up
 	// to a tenth earlier.
 	SyncInterval time.Duration
 	// Timeout is for one request.

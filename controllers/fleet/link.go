@@ -118,9 +118,12 @@ func (l *link) settle() {
 func (l *link) trip(cause *gitlab.Error, writes bool, begun time.Time) []string {
 	now := time.Now()
 	until := now.Add(jitter(l.options.SyncInterval))
-	if cause.Kind == gitlab.KindRateLimited {
+	switch {
+	case cause.Kind == gitlab.KindRateLimited:
 		until = now.Add(max(cause.RetryAfter, time.Second))
 		l.limiter.pauseUntil(until)
+	case !writes && mayPass(cause):
+		until = now.Add(jitter(min(l.breaker.outage(), l.options.SyncInterval)))
 	}
 	before := l.breaker.cause
 	news := l.breaker.trip(cause, writes, begun, now, until)
