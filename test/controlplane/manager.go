@@ -54,9 +54,36 @@ func StartManager(t T, config *rest.Config, args ...string) *Manager {
 // LaunchManager is as StartManager, but does not wait.
 func LaunchManager(t T, config *rest.Config, args ...string) *Manager {
 	t.Helper()
-	binary, err := builtManager()
-	if err != nil {
-		t.Fatalf("building the manager: %v", err)
+	return Program{}.Launch(t, config, args...)
+}
+
+// Program is a manager to run; the zero value is the one under test.
+type Program struct {
+	// Path is another binary's.
+	Path string
+	// Env is added to its environment, as KEY=value.
+	Env []string
+	// Panics are expected of it, and fail no test.
+	Panics bool
+}
+
+// Start is as StartManager.
+func (p Program) Start(t T, config *rest.Config, args ...string) *Manager {
+	t.Helper()
+	m := p.Launch(t, config, args...)
+	m.awaitReady(t)
+	return m
+}
+
+// Launch is as LaunchManager.
+func (p Program) Launch(t T, config *rest.Config, args ...string) *Manager {
+	t.Helper()
+	binary := p.Path
+	if binary == "" {
+		var err error
+		if binary, err = builtManager(); err != nil {
+			t.Fatalf("building the manager: %v", err)
+		}
 	}
 	probes, metrics := FreeAddress(t), FreeAddress(t)
 	m := &Manager{
@@ -72,6 +99,7 @@ func LaunchManager(t T, config *rest.Config, args ...string) *Manager {
 		"--metrics-secure=false",
 	}, args...)...)
 	m.cmd.Stdout, m.cmd.Stderr = &m.log, &m.log
+	m.cmd.Env = append(os.Environ(), p.Env...)
 	if err := m.cmd.Start(); err != nil {
 		t.Fatalf("starting the manager: %v", err)
 	}
@@ -81,7 +109,7 @@ func LaunchManager(t T, config *rest.Config, args ...string) *Manager {
 	}()
 	t.Cleanup(func() {
 		m.end()
-		if log := m.Log(); strings.Contains(log, "WARNING: DATA RACE") || strings.Contains(log, "Observed a panic") {
+		if log := m.Log(); strings.Contains(log, "WARNING: DATA RACE") || !p.Panics && strings.Contains(log, "Observed a panic") {
 			t.Errorf("the manager has a data race or panicked:\n%s", log)
 		}
 	})

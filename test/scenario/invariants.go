@@ -45,8 +45,11 @@ func (w *World) LastBody() string {
 // ForgetRequests begins a new count, of requests to GitLab and of writes to Kubernetes.
 func (w *World) ForgetRequests() {
 	w.GitLab.ResetJournal()
-	w.mark = w.CP.Audit.Now(w)
+	w.CountKubernetesWrites()
 }
+
+// CountKubernetesWrites begins a new count of writes to Kubernetes alone; the journal of GitLab stays whole.
+func (w *World) CountKubernetesWrites() { w.mark = w.CP.Audit.Now(w) }
 
 // KubernetesWrites is what the manager wrote to objects of this world since the last ForgetRequests, events and leases
 // apart.
