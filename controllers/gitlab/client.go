@@ -204,9 +204,12 @@ func (x *exchange) request(ctx context.Context) *http.Request {
 	if x.client.options.UserAgent != "" {
 		r.Header.Set("User-Agent", x.client.options.UserAgent)
 	}
-	if x.call.body != nil {
-		// GitLab in read-only mode answers writes of any other type with a redirect.
+	if x.call.method != http.MethodGet {
+		// GitLab that reads only answers writes of any other type, a deletion without a body among them, with a redirect
+		// (lib/gitlab/middleware/read_only/controller.rb).
 		r.Header.Set("Content-Type", "application/json")
+	}
+	if x.call.body != nil {
 		r.ContentLength = int64(len(x.call.body))
 		open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(x.call.body)), nil }
 		r.Body, _ = open()
