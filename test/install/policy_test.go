@@ -187,6 +187,12 @@ var _ = Describe("Changing an object", func() {
 				"another": "spec.gitlab.caSecretRef", gitlabToken: "spec.gitlab.tokenSecretRef",
 				clusterToken: "spec.kubernetes.tokenSecretRef",
 			}),
+		Entry("taking over a cluster by its id",
+			func(obj *v1alpha1.GitLabInstanceCluster) { obj.Spec.ClusterID = new(int64(9)) },
+			[]string{gitlabToken}, map[string]string{gitlabToken: "spec.gitlab.tokenSecretRef"}),
+		Entry("taking over a cluster that matches",
+			func(obj *v1alpha1.GitLabInstanceCluster) { obj.Spec.AdoptionPolicy = v1alpha1.AdoptionMatching },
+			[]string{gitlabToken}, map[string]string{gitlabToken: "spec.gitlab.tokenSecretRef"}),
 		Entry("an intent to add the cluster, which says where GitLab's token goes",
 			func(obj *v1alpha1.GitLabInstanceCluster) {
 				obj.Annotations = map[string]string{v1alpha1.CreateIntentAnnotation: `{"gitlabURL":"https://elsewhere.example.com"}`}
