@@ -213,7 +213,7 @@ func (p *Proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if after != nil && after.spoil(w) {
 		return
 	}
-	begin(w, response)
+	writeHeader(w, response)
 	_, _ = w.Write(body)
 	_ = http.NewResponseController(w).Flush()
 	record.Status, record.Answered = response.StatusCode, time.Now()
@@ -240,7 +240,7 @@ func (p *Proxy) forward(ctx context.Context, r *http.Request, body string) (*htt
 	return p.next.RoundTrip(out)
 }
 
-func begin(w http.ResponseWriter, response *http.Response) {
+func writeHeader(w http.ResponseWriter, response *http.Response) {
 	for key, values := range response.Header {
 		if key != "Connection" && key != "Transfer-Encoding" && key != "Content-Length" {
 			w.Header()[key] = values

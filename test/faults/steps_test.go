@@ -118,7 +118,9 @@ var stories = []story{
 		name:    "add again",
 		arrange: ready,
 		trigger: func(w *world) {
-			w.Expect(w.GitLab.DeleteOutOfBand(w.Get(objectName).Status.ClusterID)).To(succeed)
+			id := w.Get(objectName).Status.ClusterID
+			w.byHand = append(w.byHand, id)
+			w.Expect(w.GitLab.DeleteOutOfBand(id)).To(succeed)
 		},
 		effects: []effect{{intent, 0}, {add, 0}, {status, 0}},
 	},

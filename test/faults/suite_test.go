@@ -5,9 +5,11 @@ package faults
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -55,13 +57,16 @@ type world struct {
 	t       *testing.T
 	label   string
 	foreign int64
-	seeded  simulator.Cluster
-	checks  []func()
+	// t0 is when the world began.
+	t0     time.Time
+	seeded simulator.Cluster
+	// byHand are the clusters that the test deleted in GitLab.
+	byHand []int64
 }
 
 func newWorld(t *testing.T, label string, change ...func(*simulator.Options, *simulator.ServerOptions)) *world {
 	t.Helper()
-	w := &world{World: scenario.NewWorld(t, cp, change...), t: t, label: label}
+	w := &world{World: scenario.NewWorld(t, cp, change...), t: t, label: label, t0: time.Now()}
 	w.foreign = w.GitLab.Seed(simulator.Cluster{Name: "foreign", EnvironmentScope: "foreign/*", ProviderType: "user", Managed: true,
 		NamespacePerEnvironment: true, APIURL: "https://foreign.example.com", Token: "foreign", AuthorizationType: "rbac"})
 	w.seeded, _ = w.GitLab.Cluster(w.foreign)
@@ -71,6 +76,54 @@ func newWorld(t *testing.T, label string, change ...func(*simulator.Options, *si
 		}
 	})
 	return w
+}
+
+// begin is a test's world, and its manager behind a proxy of its own.
+func begin(t *testing.T, args ...string) (*world, *Proxy, *controlplane.Manager) {
+	t.Helper()
+	t.Parallel()
+	named.Add(1)
+	label := "row-" + strconv.FormatInt(named.Load(), 10) + "-" + strconv.FormatInt(time.Now().UnixNano(), 36)
+	p := NewProxy(t, cp)
+	w := newWorld(t, label)
+	w.guard(p)
+	m := w.manager(p, args...)
+	t.Cleanup(func() { noSecretIn(t, m) })
+	return w, p, m
+}
+
+// manager starts one for the world's objects, behind a proxy.
+func (w *world) manager(p *Proxy, args ...string) *controlplane.Manager {
+	w.Helper()
+	return controlplane.StartManager(w.t, p.Config(cp.ManagerConfig(w.t)), arguments(w.label, args...)...)
+}
+
+// end checks what must hold at the end of a test, and that it stays so.
+func (w *world) end() {
+	w.Helper()
+	w.check()
+	w.StaysQuiet()
+}
+
+// sent are the requests to GitLab that wanted to change something, by endpoint, and made those that did.
+func (w *world) sent(endpoint string) (sent, made int) {
+	for _, e := range w.GitLab.Writes() {
+		if e.Endpoint == endpoint {
+			sent++
+			if e.Committed {
+				made++
+			}
+		}
+	}
+	return sent, made
+}
+
+// addedOnce checks that one add was sent, and made.
+func (w *world) addedOnce() {
+	w.Helper()
+	if sent, made := w.sent("add"); sent != 1 || made != 1 {
+		w.Errorf("%d adds were sent and %d made rather than one", sent, made)
+	}
 }
 
 // object creates an object for the test's managers.
@@ -121,7 +174,7 @@ func (w *world) guard(p *Proxy) {
 // check is what holds at the end of every test: the invariants of the journal and of the objects.
 func (w *world) check() {
 	w.Helper()
-	w.never2()
+	w.neverTwo()
 	if now, there := w.GitLab.Cluster(w.foreign); !there || fmt.Sprintf("%+v", now) != fmt.Sprintf("%+v", w.seeded) {
 		w.Errorf("the foreign cluster was changed")
 	}
@@ -133,26 +186,29 @@ func (w *world) check() {
 	w.CheckInvariants()
 }
 
-// never2 follows the journal and finds moments at which the world's object had two clusters. For a world of one object.
-func (w *world) never2() {
+// neverTwo follows the journal and finds moments at which GitLab had two clusters that were added for one scope.
+func (w *world) neverTwo() {
 	w.Helper()
 	entries := slices.DeleteFunc(w.GitLab.Writes(), func(e simulator.Entry) bool { return !e.Committed })
 	slices.SortStableFunc(entries, func(a, b simulator.Entry) int { return a.CommittedAt.Compare(b.CommittedAt) })
-	live := map[int64]bool{}
+	live := map[string][]int64{}
 	for _, e := range entries {
-		switch e.Endpoint {
-		case "add":
-			live[e.ClusterID] = true
-		case "delete":
-			delete(live, e.ClusterID)
-		}
-		for id := range live {
-			if _, there := w.GitLab.Cluster(id); !there && e.Endpoint == "add" && id != e.ClusterID {
-				delete(live, id) // deleted by hand
+		if e.Endpoint == "delete" {
+			for scope, ids := range live {
+				live[scope] = slices.DeleteFunc(ids, func(id int64) bool { return id == e.ClusterID })
 			}
 		}
-		if len(live) > 1 {
-			w.Errorf("at %s GitLab had %d clusters of one object", e.CommittedAt.Format("05.000"), len(live))
+		if e.Endpoint != "add" {
+			continue
+		}
+		var sent struct {
+			Scope string `json:"environment_scope"`
+		}
+		w.Expect(json.Unmarshal(e.Body, &sent)).To(succeed)
+		// What was deleted by hand is in no journal.
+		ids := slices.DeleteFunc(live[sent.Scope], func(id int64) bool { return slices.Contains(w.byHand, id) })
+		if live[sent.Scope] = append(ids, e.ClusterID); len(ids) > 0 {
+			w.Errorf("at %s GitLab had clusters %v and %d for one scope", e.CommittedAt.Format("05.000"), ids, e.ClusterID)
 		}
 	}
 }

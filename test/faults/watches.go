@@ -55,7 +55,7 @@ func (p *Proxy) noteWatch(r *http.Request, resource string, cut context.CancelFu
 
 // stream copies a watch until either side ends it.
 func (p *Proxy) stream(ctx context.Context, w http.ResponseWriter, response *http.Response, resource string) {
-	begin(w, response)
+	writeHeader(w, response)
 	control := http.NewResponseController(w)
 	_ = control.Flush()
 	buffer := make([]byte, 32<<10)
