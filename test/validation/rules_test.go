@@ -34,7 +34,7 @@ const (
 	gitlabQuery = "Forbidden: must not have a query ('?') or a fragment ('#'); write scheme, host and, if there is one, the path, like https://gitlab.example.com"
 	gitlabAPI   = "must not contain the API's path; write the address of GitLab without /api/v4, the operator adds it"
 
-	apiURL   = "must be an absolute URL with http:// or https:// and a host, like https://k8s.example.com:6443"
+	apiURL   = "must be an absolute URL with http:// or https://, in lower case, and a host, like https://k8s.example.com:6443"
 	apiUser  = "Forbidden: must not contain a user name or password, because everybody who may read this object would see them; put the cluster's token into the Secret that tokenSecretRef names"
 	apiQuery = "Forbidden: must not have a query ('?') or a fragment ('#'); write scheme, host, port and, if there is one, the path, like https://k8s.example.com:6443"
 	apiHost  = "must have a host that begins with a letter or a digit, or is an IP address; GitLab refuses others"
@@ -127,14 +127,14 @@ var rules = append([]rule{
 	{path: "spec.kubernetes", bad: []bad{{nil, "Required value"}}},
 	{path: "spec.kubernetes.apiURL",
 		good: []any{
-			"https://k8s.example.com:6443", "http://k8s", "https://rancher.example.com/k8s/clusters/c-1", "https://k8s.example.com/", "HTTPS://K8S.Example.com",
+			"https://k8s.example.com:6443", "http://k8s", "https://rancher.example.com/k8s/clusters/c-1", "https://k8s.example.com/", "https://K8S.Example.com",
 			"https://10.0.0.1:6443", "https://[fd00::1]:6443", "https://[::1]", "https://ünicode.example.com",
 			"https://" + a(1024), "https://k8s.example.com/" + a(2048-24),
 		},
 		bad: []bad{
 			{nil, "Required value"},
 			{"", apiURL}, {"k8s.example.com", apiURL}, {"k8s.example.com:6443", apiURL}, {"/k8s", apiURL}, {"tcp://k8s.example.com", apiURL},
-			{"https://", apiURL}, {"https://:6443", apiURL}, {"https:k8s", apiURL}, {"https://k8s:api", apiURL},
+			{"https://", apiURL}, {"HTTPS://k8s.example.com", apiURL}, {"https://:6443", apiURL}, {"https:k8s", apiURL}, {"https://k8s:api", apiURL},
 			{"https://k8s:0", port}, {"https://k8s:65536", port}, {"https://k8s:064430000", port},
 			{"https://k8s.example.com ", whiteSpace}, {"\thttps://k8s", whiteSpace}, {"https://k8s/a b", whiteSpace},
 			{"https://admin:s3cret@k8s.example.com", apiUser}, {"https://admin@k8s.example.com", apiUser},
