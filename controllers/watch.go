@@ -111,6 +111,12 @@ func rememberedOf(s v1alpha1.GitLabInstanceClusterStatus) remembered {
 	return remembered{s.ClusterID, s.RefusedAttempt, s.ClusterCreatedAt, s.GitLabURL, s.TokenSecretVersion}
 }
 
+// once drops repetitions: an object whose pass has begun would have another one for each.
+func once(requests []reconcile.Request) []reconcile.Request {
+	slices.SortFunc(requests, func(a, b reconcile.Request) int { return strings.Compare(a.String(), b.String()) })
+	return slices.Compact(requests)
+}
+
 // usersOfSecret are the objects that name a Secret.
 func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	return r.find(ctx, client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexSecret: secret.GetName()})
@@ -203,12 +209,14 @@ func (c *changes) wake(requests []reconcile.Request, priority int) {
 // Changed wakes the objects that a change in GitLab, or on the way to it, concerns.
 func (r *Reconciler) Changed(change fleet.Change) {
 	ctx := context.Background()
+	var concerned []reconcile.Request
 	for _, id := range change.IDs {
-		r.changes.wake(r.find(ctx, client.MatchingFields{indexCluster: clusterKey{change.URL, id}.String()}), 0)
+		concerned = append(concerned, r.find(ctx, client.MatchingFields{indexCluster: clusterKey{change.URL, id}.String()})...)
 	}
 	for _, scope := range change.Scopes {
-		r.changes.wake(r.find(ctx, client.MatchingFields{indexScope: scopeKey(change.URL, scope)}), 0)
+		concerned = append(concerned, r.find(ctx, client.MatchingFields{indexScope: scopeKey(change.URL, scope)})...)
 	}
+	r.changes.wake(once(concerned), 0) // most are concerned by their id and by their scope
 	var users []reconcile.Request
 	for _, user := range change.Users {
 		if parts := strings.SplitN(user, "/", 3); len(parts) == 3 {
