@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 KUBEBUILDER_ASSETS=$(hack/controlplane/assets.sh bin/k8s)
 export KUBEBUILDER_ASSETS
 # Reports are read in logs more often than on a terminal.
-export NO_COLOR=true
+export GINKGO_NO_COLOR=true
 mkdir -p bin/test
 go build -race -o bin/test/manager ./cmd/manager
 export TEST_MANAGER=$PWD/bin/test/manager
