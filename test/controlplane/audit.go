@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"time"
 )
@@ -81,22 +82,28 @@ func (a *Audit) Now(t T) Mark {
 }
 
 // Since returns the requests logged after the mark that each of the filters keeps, in the order of their completion.
-// It waits for the writes that were received and are not completed.
+// It waits for the writes that were received before the call; those of others go on meanwhile.
 func (a *Audit) Since(t T, mark Mark, keep ...func(Request) bool) []Request {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
+	_, awaited, err := a.read(mark)
 	for {
-		requests, open, err := a.read(mark)
+		var requests []Request
+		var open map[string]bool
+		if err == nil {
+			requests, open, err = a.read(mark)
+		}
 		if err != nil {
 			t.Fatalf("reading the audit log: %v", err)
 		}
-		if open == 0 {
+		maps.DeleteFunc(awaited, func(id string, _ bool) bool { return !open[id] })
+		if len(awaited) == 0 {
 			return filter(requests, keep)
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("%d writes are still not completed", open)
+			t.Fatalf("%d writes are not completed after a minute", len(awaited))
 		}
-		time.Sleep(10 * time.Millisecond)
+		time.Sleep(20 * time.Millisecond)
 	}
 }
 
@@ -157,37 +164,37 @@ type entry struct {
 	StageTimestamp           time.Time `json:"stageTimestamp"`
 }
 
-// read returns the completed requests after the mark and the number of those received only.
-func (a *Audit) read(mark Mark) (requests []Request, open int, err error) {
+// read returns the completed requests after the mark, and which writes are received only.
+func (a *Audit) read(mark Mark) (requests []Request, open map[string]bool, err error) {
 	file, err := os.Open(a.path)
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	defer file.Close()
 	info, err := file.Stat()
 	if err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	content := make([]byte, info.Size()-int64(mark))
 	if _, err := file.ReadAt(content, int64(mark)); err != nil {
-		return nil, 0, err
+		return nil, nil, err
 	}
 	// A line that is being written is not complete yet.
 	content = content[:bytes.LastIndexByte(content, '\n')+1]
-	received := map[string]bool{}
+	open = map[string]bool{}
 	for line := range bytes.Lines(content) {
 		var e entry
 		if err := json.Unmarshal(line, &e); err != nil {
-			return nil, 0, err
+			return nil, nil, err
 		}
 		if e.Stage == "RequestReceived" {
-			received[e.AuditID] = true
+			open[e.AuditID] = true
 			continue
 		}
-		delete(received, e.AuditID)
+		delete(open, e.AuditID)
 		requests = append(requests, e.request())
 	}
-	return requests, len(received), nil
+	return requests, open, nil
 }
 
 func (e entry) request() Request {
