@@ -34,8 +34,10 @@ func TestDecide(t *testing.T) {
 			change: func(s *situation) { s.Observed.Cluster.Domain = "theirs.example.com" },
 			verb:   verbEdit, fields: []gitlab.Field{gitlab.FieldDomain}},
 		"with driftPolicy Report it is told instead": {start: aSettled,
-			change: func(s *situation) { s.Observed.Cluster.Domain, s.Want.Drift = "theirs.example.com", v1alpha1.DriftReport },
-			verb:   verbReport, fields: []gitlab.Field{gitlab.FieldDomain}},
+			change: func(s *situation) {
+				s.Observed.Cluster.Domain, s.Want.Drift = "theirs.example.com", v1alpha1.DriftReport
+			},
+			verb: verbReport, fields: []gitlab.Field{gitlab.FieldDomain}},
 		"a cluster deleted in GitLab is added again": {start: aSettled,
 			change: func(s *situation) { s.Observed.Cluster, s.Observed.Holders = nil, nil }, verb: verbAdd},
 		"a foreign cluster in the scope is in the way": {start: aNew, change: holders(6, func(c *gitlab.Cluster) { c.Name = "theirs" }),
