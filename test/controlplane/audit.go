@@ -175,9 +175,14 @@ func (a *Audit) read(mark Mark) (requests []Request, open map[string]bool, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	content := make([]byte, info.Size()-int64(mark))
-	if _, err := file.ReadAt(content, int64(mark)); err != nil {
+	// A line that was being written at the mark belongs to what was before.
+	begin := max(int64(mark)-1, 0)
+	content := make([]byte, info.Size()-begin)
+	if _, err := file.ReadAt(content, begin); err != nil {
 		return nil, nil, err
+	}
+	if mark > 0 {
+		content = content[bytes.IndexByte(content, '\n')+1:]
 	}
 	// A line that is being written is not complete yet.
 	content = content[:bytes.LastIndexByte(content, '\n')+1]

@@ -98,7 +98,8 @@ func (c *ControlPlane) start(manifest string) error {
 	}
 	c.env.ControlPlane.GetAPIServer().Configure().
 		Set("audit-policy-file", policy).
-		Set("audit-log-path", c.Audit.path)
+		Set("audit-log-path", c.Audit.path).
+		Set("audit-log-maxsize", "100000") // megabytes: the log must not be rotated away under its readers
 	config, err := c.env.Start()
 	if err != nil {
 		return err
