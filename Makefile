@@ -28,7 +28,7 @@ export TEST TEST_PARALLEL TEST_TIMEOUT
 help: ## Show this help
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
-		/^[a-z -]+:.*## / { sub(/ .*/, "", $$1); printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+		/^[a-z -]+:.*## / { sub(/[ :].*/, "", $$1); printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: controlplane build ## Show the operator at work, without a cluster or a GitLab (KEEP=1 leaves it running)
@@ -76,7 +76,7 @@ verify: ## Check that generated files are current and that the code is formatted
 	@hack/verify.sh
 
 .PHONY: clean
-clean: ## Remove what was built, the control plane included
+clean: demo-stop ## Remove what was built, the control plane included
 	rm -rf bin
 
 ##@ Installation
