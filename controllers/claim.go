@@ -51,6 +51,7 @@ func (r *Reconciler) patch(ctx context.Context, p *pass, before *v1alpha1.GitLab
 	p.obj.Status = *status
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
+		r.memory.doubt(p.obj.UID)
 		return errStale
 	case err != nil:
 		return fmt.Errorf("write finalizer or intent: %w", err)

@@ -86,7 +86,9 @@ func (r *Reconciler) begin(ctx context.Context, name types.NamespacedName) (*pas
 	p := &pass{obj: &v1alpha1.GitLabInstanceCluster{}, began: time.Now()}
 	err := r.Client.Get(ctx, name, p.obj)
 	if err == nil && r.memory.behind(p.obj.UID, p.obj.ResourceVersion) {
-		err = r.Live.Get(ctx, name, p.obj)
+		if err = r.Live.Get(ctx, name, p.obj); err == nil {
+			r.memory.wrote(p.obj.UID, p.obj.ResourceVersion)
+		}
 	}
 	if apierrors.IsNotFound(err) {
 		if uid := r.memory.drop(name); uid != "" {

@@ -31,8 +31,10 @@ type clusterKey struct {
 
 // recollection is one object's part of the memory. A pass works on it alone: one object has one pass at a time.
 type recollection struct {
-	// written is the resourceVersion of the manager's last write to the object.
+	// written is the resourceVersion of the manager's last write to the object, or of a later live read.
 	written string
+	// doubted: the fence refused a write that was based on the cache's copy.
+	doubted bool
 	// failures counts the passes that failed in a row, for the backoff.
 	failures int
 	// seen: this process has had a pass for the object before.
@@ -99,20 +101,33 @@ func (m *memory) forget(uid types.UID) {
 	delete(m.objects, uid)
 }
 
-// wrote remembers the version of the manager's last write to an object.
+// wrote remembers the version of the manager's last write to an object, or of a live read: no pass begins on an older one.
 func (m *memory) wrote(uid types.UID, resourceVersion string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.objects[uid]; r != nil {
-		r.written = resourceVersion
+		r.written, r.doubted = resourceVersion, false
 	}
 }
 
-// behind reports whether a copy of the object is older than the manager's last write to it.
+// doubt remembers that the fence refused a write to the object, whose cached copy is therefore old.
+func (m *memory) doubt(uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.objects[uid]; r != nil {
+		r.doubted = true
+	}
+}
+
+// behind reports whether a copy of the object is known to be old: the fence refused a write based on one like it, or it
+// is older than the manager's last write or live read.
 func (m *memory) behind(uid types.UID, resourceVersion string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.objects[uid]
+	if r != nil && r.doubted {
+		return true
+	}
 	if r == nil || r.written == "" {
 		return false
 	}
