@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/gitlab/simulator"
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/test/controlplane"
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/test/scenario"
@@ -162,11 +164,18 @@ func (w *world) here(s step) func(Call) bool {
 	return func(c Call) bool { return c.Namespace == w.Namespace && stepOf(c) == s }
 }
 
-// guard checks, from the moment it is called, that no finalizer is dropped while GitLab has a cluster of ours.
+// guard checks, from the moment it is called, that no finalizer is dropped while GitLab has the cluster of the object, or
+// any if the object has recorded none.
 func (w *world) guard(p *Proxy) {
 	p.OnCall(func(c Call) {
-		if w.here(release)(c) && len(w.ours()) > 0 {
-			w.Errorf("the finalizer is dropped while GitLab has a cluster of ours")
+		if !w.here(release)(c) {
+			return
+		}
+		var obj scenario.Glic
+		err := w.CP.Client.Get(w.Context(), client.ObjectKey{Namespace: c.Namespace, Name: c.Name}, &obj)
+		_, there := w.GitLab.Cluster(obj.Status.ClusterID)
+		if err == nil && (there || obj.Status.ClusterID == 0 && len(w.ours()) > 0) {
+			w.Errorf("the finalizer of %s is dropped while GitLab has its cluster", c.Name)
 		}
 	})
 }
