@@ -96,7 +96,7 @@ deploy: ## Install everything, with the image IMG
 undeploy: ## Remove everything but the CRD, once no object is left (docs/uninstall.md)
 	@left=$$(kubectl get gitlabinstanceclusters --all-namespaces --no-headers 2>&1 || true); \
 	case "$$left" in \
-	''|"No resources found"*|*"doesn't have a resource type"*) ;; \
+	''|"No resources found"*|*"doesn't have a resource type"*|*"could not find the requested resource"*) ;; \
 	*) echo "$$left"; echo "These would hang without the manager: docs/uninstall.md says how to remove them first." >&2; exit 1 ;; \
 	esac
 	kubectl delete --ignore-not-found namespace gitlab-instance-cluster-operator-system
