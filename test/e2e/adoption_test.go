@@ -60,7 +60,7 @@ var _ = Describe("adoption by id", func() {
 		w.Create("production", adopting(7))
 		obj := w.Await("production", v1alpha1.ReasonClusterNotFound)
 		Expect(scenario.Ready(obj).Message).To(ContainSubstring("cluster 7"))
-		w.StaysAs(2)
+		w.StaysAs()
 		cluster := simulator.NewCluster("came later", "*")
 		cluster.ID = 7
 		w.GitLab.Seed(cluster)
@@ -84,7 +84,7 @@ var _ = Describe("adoption by id", func() {
 		w.Create("production", adopting(w.GitLab.Seed(cluster)))
 		obj := w.Await("production", v1alpha1.ReasonNotEditable)
 		Expect(scenario.HasFinalizer(obj)).To(BeFalse())
-		w.StaysAs(2)
+		w.StaysAs()
 	})
 
 	It("refuses a cluster of another authorization type until the spec has that type", func() {
@@ -119,7 +119,7 @@ var _ = Describe("adoption by id", func() {
 		obj := w.Await("second", v1alpha1.ReasonScopeConflict)
 		Expect(scenario.Ready(obj).Message).To(ContainSubstring(w.Namespace + "/first"))
 		Expect(obj.Status.ClusterID).To(BeZero())
-		w.StaysAs(2)
+		w.StaysAs()
 		w.Delete("second")
 		w.AwaitGone("second")
 		Expect(w.Cluster(first).Name).To(Equal("first"))
@@ -148,7 +148,7 @@ var _ = Describe("adoption of a matching cluster", func() {
 			obj := w.Await("production", v1alpha1.ReasonScopeConflict)
 			Expect(scenario.Ready(obj).Message).To(ContainSubstring(fmt.Sprintf("cluster %d", id)))
 			Expect(scenario.HasFinalizer(obj)).To(BeFalse())
-			w.StaysAs(2)
+			w.StaysAs()
 		},
 		Entry("by the policy Never", v1alpha1.AdoptionNever, func(*simulator.Cluster) {}),
 		Entry("of another name", v1alpha1.AdoptionMatching, func(c *simulator.Cluster) { c.Name = "other" }),
@@ -162,7 +162,7 @@ var _ = Describe("adoption of a matching cluster", func() {
 		w.AwaitReady("first")
 		w.Create("second", matching, func(o *scenario.Glic) { o.Spec.Name = "same" })
 		Expect(scenario.Ready(w.Await("second", v1alpha1.ReasonScopeConflict)).Message).To(ContainSubstring("/first"))
-		w.StaysAs(2)
+		w.StaysAs()
 	})
 })
 
@@ -174,7 +174,7 @@ var _ = Describe("two that want the same scope", func() {
 		obj := w.Await("production", v1alpha1.ReasonScopeConflict)
 		Expect(scenario.Ready(obj).Message).To(And(ContainSubstring(fmt.Sprintf("cluster %d", id)), ContainSubstring("theirs")))
 		w.AwaitEvent("production", v1alpha1.ReasonScopeConflict)
-		w.StaysAs(2)
+		w.StaysAs()
 		Expect(w.GitLab.DeleteOutOfBand(id)).To(Succeed())
 		w.AwaitReady("production")
 		Expect(w.Writes()).To(Equal([]string{"POST add 201"}))
@@ -237,7 +237,9 @@ var _ = Describe("two that want the same scope", func() {
 		w.AwaitReady(winner.Name)
 		for _, o := range objects {
 			if o != winner {
-				Expect(scenario.Ready(w.Await(o.Name, v1alpha1.ReasonScopeConflict)).Message).To(ContainSubstring(winner.Name))
+				w.Await(o.Name, v1alpha1.ReasonScopeConflict)
+				Eventually(func() string { return w.Message(o.Name) }, scenario.Patience, "20ms").
+					Should(MatchRegexp("belongs to cluster .* of GitLabInstanceCluster .*/" + winner.Name))
 			}
 		}
 		Expect(w.Writes()).To(Equal([]string{"POST add 201"}))
@@ -262,7 +264,7 @@ var _ = Describe("two that want the same scope", func() {
 		obj := w.Await("second", v1alpha1.ReasonScopeConflict)
 		Expect(obj.Status.ClusterID).To(Equal(before.Status.ClusterID))
 		Expect(w.Cluster(obj).EnvironmentScope).To(Equal("second"))
-		w.StaysAs(2)
+		w.StaysAs()
 		w.Delete("first")
 		w.AwaitGone("first")
 		Expect(w.Cluster(w.AwaitReady("second")).EnvironmentScope).To(Equal("first"))

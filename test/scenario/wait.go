@@ -5,6 +5,7 @@ package scenario
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/onsi/gomega"
@@ -36,24 +37,42 @@ func (w *World) AwaitRequests(n int, endpoint string) simulator.Entry {
 	return last
 }
 
-// StaysQuiet checks that the manager has nothing more to do: until GitLab has been listed twice more it asks for nothing
-// else and writes nothing to Kubernetes.
+// StaysQuiet checks that the manager has nothing more to do: told twice to look at every object and at GitLab anew, it
+// asks for nothing but the list and writes nothing to Kubernetes.
 func (w *World) StaysQuiet() {
 	w.Helper()
-	w.ForgetRequests()
-	w.AwaitRequests(2, "list")
+	w.StaysAs()
 	w.Expect(w.Requests()).To(gomega.HaveEach("GET list 200"))
+}
+
+// StaysAs checks that the manager, told twice to look at every object and at GitLab anew, writes nothing to either.
+func (w *World) StaysAs() {
+	w.Helper()
+	w.ForgetRequests()
+	for range 2 {
+		w.LookAgain()
+	}
+	w.Expect(w.Writes()).To(gomega.BeEmpty())
 	w.Expect(w.KubernetesWrites()).To(gomega.BeEmpty())
 }
 
-// StaysAs checks that the manager does not write to GitLab, nor anything to Kubernetes, until GitLab was asked n times
-// more, whatever it answers.
-func (w *World) StaysAs(n int) {
+// LookAgain has every object looked at, and returns when GitLab was listed for that. An earlier pass over the objects
+// has ended then.
+func (w *World) LookAgain() {
 	w.Helper()
-	w.ForgetRequests()
-	w.AwaitRequests(n, "list")
-	w.Expect(w.Writes()).To(gomega.BeEmpty())
-	w.Expect(w.KubernetesWrites()).To(gomega.BeEmpty())
+	var list v1alpha1.GitLabInstanceClusterList
+	w.Expect(w.CP.Client.List(w.Context(), &list, client.InNamespace(w.Namespace))).To(gomega.Succeed())
+	w.Expect(list.Items).NotTo(gomega.BeEmpty())
+	w.looks++
+	for i := range list.Items {
+		w.Edit(list.Items[i].Name, func(o *Glic) {
+			if o.Annotations == nil {
+				o.Annotations = map[string]string{}
+			}
+			o.Annotations[v1alpha1.ReconcileAtAnnotation] = strconv.Itoa(w.looks)
+		})
+	}
+	w.AwaitRequests(1, "list")
 }
 
 // AwaitStatus returns the object when it satisfies the condition.
@@ -77,24 +96,25 @@ func (w *World) Message(name string) string {
 	return ready.Message
 }
 
+// Events are the namespace's, as "Normal Added production: note", in no order.
+func (w *World) Events() []string {
+	w.Helper()
+	var list eventsv1.EventList
+	w.Expect(w.CP.Client.List(w.Context(), &list, client.InNamespace(w.Namespace))).To(gomega.Succeed())
+	var events []string
+	for _, e := range list.Items {
+		events = append(events, fmt.Sprintf("%s %s %s: %s", e.Type, e.Reason, e.Regarding.Name, e.Note))
+	}
+	return events
+}
+
 // AwaitEvent returns when an event with this reason tells of the object, with all of the given texts.
 func (w *World) AwaitEvent(name, reason string, texts ...string) {
 	w.Helper()
-	var seen []string
-	w.Eventually(func() bool {
-		var list eventsv1.EventList
-		w.Expect(w.CP.Client.List(w.Context(), &list, client.InNamespace(w.Namespace))).To(gomega.Succeed())
-		seen = nil
-		for _, e := range list.Items {
-			seen = append(seen, fmt.Sprintf("%s %s %s: %s", e.Type, e.Reason, e.Regarding.Name, e.Note))
-			if e.Reason == reason && e.Regarding.Name == name && containsAll(e.Note, texts) {
-				return true
-			}
-		}
-		return false
-	}, Patience, "50ms").Should(gomega.BeTrue(), func() string {
-		return fmt.Sprintf("waiting for event %s with %q among:\n%s", reason, texts, strings.Join(seen, "\n"))
-	})
+	start := " " + reason + " " + name + ": "
+	w.Eventually(w.Events, Patience, "50ms").Should(gomega.ContainElement(gomega.Satisfy(func(event string) bool {
+		return strings.Contains(event, start) && containsAll(event, texts)
+	})), "waiting for event %s with %q", reason, texts)
 }
 
 func containsAll(text string, parts []string) bool {

@@ -51,6 +51,7 @@ type World struct {
 	number int64
 	began  time.Time
 	mark   controlplane.Mark
+	looks  int
 }
 
 // NewWorld starts a GitLab, creates a namespace, and in it the Secrets gitlab-admin and gitlab-sa.
@@ -229,7 +230,9 @@ func (w *World) CheckConditions(obj *Glic) {
 		}
 	}
 	want := 1
-	if ready := Ready(obj); ready != nil && ready.Reason == v1alpha1.ReasonSuspended {
+	ready := Ready(obj)
+	unseen := ready == nil && obj.Status.ObservedGeneration == -1
+	if unseen || ready != nil && ready.Reason == v1alpha1.ReasonSuspended {
 		want = 0
 	}
 	w.Expect(holding).To(gomega.HaveLen(want), Describe(obj))
