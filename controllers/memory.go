@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -33,6 +34,9 @@ type clusterKey struct {
 type recollection struct {
 	// written is the resourceVersion of the manager's last write to the object, or of a later live read.
 	written string
+	// recent are that version and those before it, latest first: an add writes twice, and the first write's event may
+	// come after the second write.
+	recent [4]string
 	// doubted: the fence refused a write that was based on the cache's copy.
 	doubted bool
 	// failures counts the passes that failed in a row, for the backoff.
@@ -107,6 +111,10 @@ func (m *memory) wrote(uid types.UID, resourceVersion string) {
 	defer m.mu.Unlock()
 	if r := m.objects[uid]; r != nil {
 		r.written, r.doubted = resourceVersion, false
+		if r.recent[0] != resourceVersion {
+			copy(r.recent[1:], r.recent[:])
+			r.recent[0] = resourceVersion
+		}
 	}
 }
 
@@ -135,12 +143,12 @@ func (m *memory) behind(uid types.UID, resourceVersion string) bool {
 	return err == nil && order < 0
 }
 
-// ours reports whether a copy of the object is exactly what the manager wrote last.
+// ours reports whether a copy of the object is exactly what one of the manager's last writes made of it.
 func (m *memory) ours(uid types.UID, resourceVersion string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.objects[uid]
-	return r != nil && r.written == resourceVersion
+	return r != nil && slices.Contains(r.recent[:], resourceVersion)
 }
 
 // owns remembers that the object records a cluster; false if another object was first.
