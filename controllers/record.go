@@ -151,9 +151,9 @@ func (r *Reconciler) next(p *pass, rep report) ctrl.Result {
 	case againAfter:
 		return ctrl.Result{RequeueAfter: max(rep.After, time.Millisecond)}
 	case againBackoff:
-		return ctrl.Result{RequeueAfter: r.untilSettled(p, backoff(p.memory.failures))}
+		return ctrl.Result{RequeueAfter: r.untilSettled(p, backoff(p.memory.failures)), Priority: new(background)}
 	case againSlow:
-		return ctrl.Result{RequeueAfter: jitter(6*r.Options.SyncInterval, 0.2)}
+		return ctrl.Result{RequeueAfter: jitter(6*r.Options.SyncInterval, 0.2), Priority: new(background)}
 	}
 	return ctrl.Result{}
 }

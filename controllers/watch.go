@@ -187,8 +187,9 @@ func (c *changes) start(_ context.Context, q queue) error {
 	return nil
 }
 
-// wakeLow is the priority of objects that wait together for their connection: new objects go first.
-const wakeLow = handler.LowPriority
+// background is the priority of objects that nobody has touched: those that a starting manager finds, that fail again
+// and again, and whose GitLab changed. However many they are, what users create and edit goes first.
+const background = handler.LowPriority
 
 func (c *changes) wake(requests []reconcile.Request, priority int) {
 	c.mu.Lock()
@@ -209,19 +210,17 @@ func (c *changes) wake(requests []reconcile.Request, priority int) {
 // Changed wakes the objects that a change in GitLab, or on the way to it, concerns.
 func (r *Reconciler) Changed(change fleet.Change) {
 	ctx := context.Background()
-	var concerned []reconcile.Request
+	var concerned []reconcile.Request // most by their id and by their scope
 	for _, id := range change.IDs {
 		concerned = append(concerned, r.find(ctx, client.MatchingFields{indexCluster: clusterKey{change.URL, id}.String()})...)
 	}
 	for _, scope := range change.Scopes {
 		concerned = append(concerned, r.find(ctx, client.MatchingFields{indexScope: scopeKey(change.URL, scope)})...)
 	}
-	r.changes.wake(once(concerned), 0) // most are concerned by their id and by their scope
-	var users []reconcile.Request
 	for _, user := range change.Users {
 		if parts := strings.SplitN(user, "/", 3); len(parts) == 3 {
-			users = append(users, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: parts[0], Name: parts[1]}})
+			concerned = append(concerned, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: parts[0], Name: parts[1]}})
 		}
 	}
-	r.changes.wake(users, wakeLow)
+	r.changes.wake(once(concerned), background)
 }

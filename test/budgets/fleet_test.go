@@ -154,7 +154,7 @@ func (f *fleet) awaitAll(what string, holds func(*scenario.Glic) bool) {
 			return ""
 		}
 		return fmt.Sprintf("%d objects are not, for instance %s", missing, example)
-	}).WithTimeout(patience).WithPolling(100*time.Millisecond).Should(BeEmpty(), "waiting for all to be %s", what)
+	}).WithTimeout(patience).WithPolling(400*time.Millisecond).Should(BeEmpty(), "waiting for all to be %s", what)
 }
 
 // says is that the object's conditions speak of its present spec and give this reason.
