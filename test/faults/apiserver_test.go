@@ -103,7 +103,7 @@ func TestRefusals(t *testing.T) {
 						}
 						w.check()
 						if !s.gone {
-							w.StaysQuiet()
+							w.quiet()
 						}
 					})
 				})

@@ -43,7 +43,9 @@ const (
 	kill      death = "SIGKILL"
 	terminate death = "SIGTERM"
 	panics    death = "panic"
-	cut       death = "connection lost"
+	// pause stops the process until another manager has finished the work; then what it sent is done, and it goes on.
+	pause death = "SIGSTOP"
+	cut   death = "connection lost"
 )
 
 // points are those at which a death makes a difference to the side effect.
@@ -126,7 +128,7 @@ func (c crash) set(w *world, p *Proxy, points *Points) trap {
 func (w *world) trap(p *Proxy, e effect, at point, d death) trap {
 	hold := d != cut
 	// What a killed manager has sent before it was handled must come to nothing; a stopping manager is let finish.
-	drop := d != terminate && at != late
+	drop := d != terminate && d != pause && at != late
 	if e.step.gitLab() {
 		f := simulator.Fault{Endpoint: string(e.step), Skip: e.nth, Times: 1, Hold: hold}
 		if at == committed {

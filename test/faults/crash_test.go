@@ -26,7 +26,7 @@ var generated, named atomic.Int64
 // each case's point, each on an object and a GitLab of its own, and dies of all at once.
 func TestCrash(t *testing.T) {
 	reference := map[string]outcome{}
-	for _, d := range []death{nothing, kill, terminate, panics, cut} {
+	for _, d := range []death{nothing, kill, terminate, pause, panics, cut} {
 		t.Run(strings.ReplaceAll(string(d), " ", "_"), func(t *testing.T) { newBatch(t, d, reference).run() })
 	}
 }
@@ -45,14 +45,15 @@ type batch struct {
 	mu        sync.Mutex // guards reference
 
 	// trapped counts the cases that have not sprung their traps yet; dead is closed once the manager is dead, risen
-	// once the next one is ready.
-	trapped     sync.WaitGroup
-	dead, risen chan struct{}
+	// once the next one is ready. settled counts the cases that the next one has not finished yet; resumed is closed
+	// once a paused manager goes on.
+	trapped, settled     sync.WaitGroup
+	dead, risen, resumed chan struct{}
 }
 
 func newBatch(t *testing.T, d death, reference map[string]outcome) *batch {
 	b := &batch{t: t, death: d, label: strings.ReplaceAll(string(d), " ", "-"), reference: reference, proxy: NewProxy(t, cp),
-		dead: make(chan struct{}), risen: make(chan struct{})}
+		dead: make(chan struct{}), risen: make(chan struct{}), resumed: make(chan struct{})}
 	program := controlplane.Program{}
 	if d == panics {
 		binary, err := PanickingManager()
@@ -73,6 +74,7 @@ func (b *batch) run() {
 	all := cases(b.death)
 	var running sync.WaitGroup
 	b.trapped.Add(len(all))
+	b.settled.Add(len(all))
 	for _, c := range all {
 		running.Go(func() { b.t.Run(c.String(), func(t *testing.T) { b.runCase(t, c) }) })
 	}
@@ -80,6 +82,11 @@ func (b *batch) run() {
 	before := b.manager
 	b.die()
 	close(b.risen)
+	if b.death == pause {
+		b.settled.Wait()
+		before.Signal(b.t, syscall.SIGCONT)
+	}
+	close(b.resumed)
 	running.Wait()
 	b.bystander.Expect(b.bystander.Writes()).To(gomega.BeEmpty(), "an object that no fault struck was written")
 	b.bystander.Expect(b.bystander.KubernetesWrites()).To(gomega.BeEmpty(), "an object that no fault struck was written")
@@ -106,6 +113,9 @@ func (b *batch) die() {
 		if code := b.manager.Wait(b.t, 45*time.Second); code != 0 {
 			b.t.Errorf("the manager ended with code %d after SIGTERM", code)
 		}
+	case pause:
+		b.manager.Signal(b.t, syscall.SIGSTOP)
+		close(b.dead)
 	default:
 		close(b.dead)
 		return
@@ -115,8 +125,9 @@ func (b *batch) die() {
 
 func (b *batch) runCase(t *testing.T, c crash) {
 	generated.Add(1)
-	arrived := sync.OnceFunc(b.trapped.Done)
-	defer arrived() // also if the case fails before
+	arrived, settled := sync.OnceFunc(b.trapped.Done), sync.OnceFunc(b.settled.Done)
+	defer settled() // also if the case fails before
+	defer arrived()
 	w := newWorld(t, b.label)
 	w.guard(b.proxy)
 	if c.arrange != nil {
@@ -130,7 +141,7 @@ func (b *batch) runCase(t *testing.T, c crash) {
 	w.must("the side effect", set.sprung())
 	arrived()
 	<-b.dead
-	if c.point != late {
+	if c.point != late && c.death != pause {
 		set.open()
 	}
 	<-b.risen
@@ -139,10 +150,12 @@ func (b *batch) runCase(t *testing.T, c crash) {
 		set.open()
 	}
 	b.finish(w, c, mark)
-	if c.point == late && c.step != add {
-		set.open()
-		b.finish(w, c, mark)
+	if c.death == pause {
+		settled()
+		<-b.resumed
 	}
+	set.open()
+	b.finish(w, c, mark)
 	w.check()
 	if c.gone {
 		// Nobody lists for an object that is gone: another object's lists tell the time.
@@ -151,7 +164,9 @@ func (b *batch) runCase(t *testing.T, c crash) {
 		w.Expect(w.Requests()).To(gomega.BeEmpty())
 		return
 	}
-	w.StaysQuiet()
+	w.quiet()
+	w.check()
+	w.Expect(w.ours()).To(gomega.HaveLen(1))
 }
 
 // finish waits for the story's end and compares it with the undisturbed run's.

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/onsi/gomega"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/gitlab/simulator"
@@ -104,6 +105,17 @@ func (w *world) manager(p *Proxy, args ...string) *controlplane.Manager {
 func (w *world) end() {
 	w.Helper()
 	w.check()
+	w.quiet()
+}
+
+// quiet checks that the managers have nothing more to do, neither by themselves for two sync intervals, nor when they are
+// told to look again.
+func (w *world) quiet() {
+	w.Helper()
+	w.ForgetRequests()
+	w.AwaitRequests(2, "list")
+	w.Expect(w.Requests()).To(gomega.HaveEach("GET list 200"))
+	w.Expect(w.KubernetesWrites()).To(gomega.BeEmpty())
 	w.StaysQuiet()
 }
 
