@@ -20,7 +20,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
-
+	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -88,9 +88,7 @@ func run(ctx context.Context, f *flags) error {
 	if err != nil {
 		return fmt.Errorf("find the API server: %w", err)
 	}
-	restConfig.QPS = -1 // the API server's own priority and fairness paces the manager
-	restConfig.UserAgent = "gitlab-instance-cluster-operator/" + version
-	mgr, err := ctrl.NewManager(restConfig, managerOptions(f))
+	mgr, err := ctrl.NewManager(unthrottled(restConfig), managerOptions(f))
 	if err != nil {
 		return fmt.Errorf("set up the manager: %w", err)
 	}
@@ -98,6 +96,14 @@ func run(ctx context.Context, f *flags) error {
 		return err
 	}
 	return mgr.Start(ctx)
+}
+
+// unthrottled is the access that config has, at a pace that the API server's own priority and fairness sets.
+func unthrottled(config *rest.Config) *rest.Config {
+	config = rest.CopyConfig(config)
+	config.QPS, config.RateLimiter = -1, nil
+	config.UserAgent = "gitlab-instance-cluster-operator/" + version
+	return config
 }
 
 func managerOptions(f *flags) ctrl.Options {

@@ -1,0 +1,103 @@
+// Copyright The GitLab instance cluster operator authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"reflect"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"github.com/clusterops-dev/gitlab-instance-cluster-operator/api/v1alpha1"
+)
+
+func TestIsNotThrottledByItsClient(t *testing.T) {
+	given := &rest.Config{QPS: 5, Burst: 10, RateLimiter: flowcontrol.NewFakeNeverRateLimiter()}
+	config := unthrottled(given)
+	if config.QPS >= 0 || config.RateLimiter != nil {
+		t.Errorf("QPS %v, %v", config.QPS, config.RateLimiter)
+	}
+	if config.UserAgent != "gitlab-instance-cluster-operator/dev" {
+		t.Error(config.UserAgent)
+	}
+	if given.QPS != 5 {
+		t.Error("the given configuration changed")
+	}
+}
+
+func TestReadsSecretsPastTheCache(t *testing.T) {
+	options := managerOptions(parsed(t))
+	past := false
+	for _, obj := range options.Client.Cache.DisableFor {
+		if _, ok := obj.(*corev1.Secret); ok {
+			past = true
+		}
+	}
+	if !past {
+		t.Error("a Secret that is read by name would be cached, with all others of its namespace")
+	}
+	for obj := range options.Cache.ByObject {
+		if _, ok := obj.(*v1alpha1.GitLabInstanceCluster); !ok {
+			t.Errorf("a %T is cached", obj)
+		}
+	}
+}
+
+func TestCachesNoMoreOfSecretsThanNameAndVersion(t *testing.T) {
+	if kept, err := nameAndVersion(&corev1.Secret{}); err == nil {
+		t.Errorf("kept %v", kept)
+	}
+	secret := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{Name: "n", Namespace: "ns", UID: "u", ResourceVersion: "7",
+		Labels:        map[string]string{"a": "b"},
+		Annotations:   map[string]string{"kubectl.kubernetes.io/last-applied-configuration": `{"data":{"token":"eA=="}}`},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}}}
+	kept, err := nameAndVersion(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := metav1.ObjectMeta{Name: "n", Namespace: "ns", UID: "u", ResourceVersion: "7"}
+	if have := kept.(*metav1.PartialObjectMetadata).ObjectMeta; !reflect.DeepEqual(have, want) {
+		t.Errorf("kept %+v", have)
+	}
+}
+
+func TestCachesObjectsWithoutManagedFields(t *testing.T) {
+	obj := &v1alpha1.GitLabInstanceCluster{ObjectMeta: metav1.ObjectMeta{Name: "n", ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}}}
+	kept, err := cacheOptions(parsed(t)).DefaultTransform(obj)
+	if err != nil || kept.(*v1alpha1.GitLabInstanceCluster).ManagedFields != nil {
+		t.Errorf("%v, %v", kept, err)
+	}
+}
+
+func TestWatchesWhatItIsTold(t *testing.T) {
+	options := cacheOptions(parsed(t, "--watch-namespaces=a,b", "--watch-label-selector=shard=x"))
+	if len(options.DefaultNamespaces) != 2 {
+		t.Errorf("namespaces %v", options.DefaultNamespaces)
+	}
+	for _, object := range options.ByObject {
+		if object.Label.String() != "shard=x" {
+			t.Errorf("selector %v", object.Label)
+		}
+	}
+	if all := cacheOptions(parsed(t)).DefaultNamespaces; all != nil {
+		t.Errorf("namespaces %v", all)
+	}
+}
+
+func TestLeadsOnlyIfTold(t *testing.T) {
+	if managerOptions(parsed(t)).LeaderElection {
+		t.Error("leader election is on")
+	}
+	options := managerOptions(parsed(t, "--leader-elect", "--leader-election-namespace=ns"))
+	if !options.LeaderElection || options.LeaderElectionID != "gitlab-instance-cluster-operator" ||
+		options.LeaderElectionNamespace != "ns" || !options.LeaderElectionReleaseOnCancel {
+		t.Errorf("%+v", options)
+	}
+	if *options.GracefulShutdownTimeout != shutdownGrace {
+		t.Error(*options.GracefulShutdownTimeout)
+	}
+}
