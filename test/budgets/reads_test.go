@@ -6,6 +6,7 @@ package budgets
 import (
 	"crypto/tls"
 	"encoding/pem"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -27,9 +28,9 @@ var _ = Describe("An idle manager", func() {
 		reads := newReads(cp.Config)
 		controlplane.StartManager(GinkgoT(), reads.config(cp.ManagerConfig(GinkgoT())), often, "--watch-label-selector="+ownLabel+"=reads")
 		w.Create("one", own)
-		w.AwaitReady("one")
+		before := w.AwaitReady("one").Status.TokenSecretVersion
 		w.Secret("gitlab-sa", "token", scenario.Sentinel+"-rotated")
-		Eventually(func() string { return w.Cluster(w.Get("one")).Token }).WithTimeout(patience).Should(Equal(scenario.Sentinel + "-rotated"))
+		w.AwaitStatus("one", "the new token", func(o *scenario.Glic) bool { return o.Status.TokenSecretVersion != before })
 
 		whole, metadata := reads.ofSecrets()
 		Expect(metadata).NotTo(BeEmpty(), "the watch of the metadata")
@@ -39,7 +40,7 @@ var _ = Describe("An idle manager", func() {
 				"/api/v1/namespaces/"+w.Namespace+"/secrets/gitlab-sa"), "a Secret read whole must be one of the object's, by name")
 		}
 
-		w.StaysQuiet() // until the pass of the rotation is over
+		w.AwaitRequests(1, "list") // the last pass is over
 		mark := cp.Audit.Now(GinkgoT())
 		w.AwaitRequests(3, "list")
 		for _, r := range cp.Audit.Since(GinkgoT(), mark, controlplane.By(controlplane.ManagerUser)) {
@@ -63,8 +64,9 @@ func newReads(api *rest.Config) *reads {
 	trusted, err := rest.TLSConfigFor(rest.AnonymousClientConfig(api))
 	Expect(err).NotTo(HaveOccurred())
 	trusted.MinVersion = tls.VersionTLS12
-	transport := &http.Transport{TLSClientConfig: trusted}
-	forward := &httputil.ReverseProxy{Transport: transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
+	transport := &http.Transport{TLSClientConfig: trusted, MaxIdleConnsPerHost: 10}
+	forward := &httputil.ReverseProxy{Transport: transport, FlushInterval: -1, ErrorLog: log.New(GinkgoWriter, "", 0),
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(target) }}
 	r := &reads{}
 	// Over TLS: the client library sends its token no other way.
 	r.server = httptest.NewTLSServer(http.HandlerFunc(func(answer http.ResponseWriter, request *http.Request) {
@@ -94,13 +96,13 @@ func (r *reads) note(request *http.Request) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for accepted := range strings.SplitSeq(request.Header.Get("Accept"), ",") {
-		if !strings.Contains(accepted, "as=PartialObjectMetadata") {
-			r.whole = append(r.whole, request.URL.Path)
-			return
-		}
+	// The API server answers in the first form that it knows, and it knows this one.
+	first, _, _ := strings.Cut(request.Header.Get("Accept"), ",")
+	if strings.Contains(first, "as=PartialObjectMetadata") {
+		r.metadata = append(r.metadata, request.URL.Path)
+	} else {
+		r.whole = append(r.whole, request.URL.Path)
 	}
-	r.metadata = append(r.metadata, request.URL.Path)
 }
 
 // ofSecrets are the paths of the Secrets that were asked for whole, and for their metadata alone.
