@@ -122,8 +122,7 @@ func (x *steps) await(m int) {
 
 // result is what the product's act makes of the answer.
 func (x *steps) result(s *modelState, m *modelManager, d decision) result {
-	switch {
-	case d.Verb != verbAdd || m.answer == committed:
+	if d.Verb != verbAdd || m.answer == committed {
 		res := result{Decision: d, Cluster: d.Cluster, Again: m.again}
 		if d.Verb == verbAdd {
 			res.Attempt = int64(m.pass.intent.attempt)
