@@ -11,6 +11,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/api/v1alpha1"
 )
@@ -47,8 +48,12 @@ func (r *Reconciler) claim(ctx context.Context, p *pass, in *intent) error {
 // patch sends the difference between before and p.obj's metadata, fenced by the resourceVersion.
 func (r *Reconciler) patch(ctx context.Context, p *pass, before *v1alpha1.GitLabInstanceCluster) error {
 	status := p.obj.Status.DeepCopy() // the answer carries the stored status; the pass goes on with its own
+	r.memory.writes(p.obj.UID)
 	err := r.Client.Patch(ctx, p.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 	p.obj.Status = *status
+	if err != nil {
+		r.memory.wroteNot(p.obj.UID)
+	}
 	switch {
 	case apierrors.IsConflict(err), apierrors.IsNotFound(err):
 		r.memory.doubt(p.obj.UID)
@@ -56,8 +61,15 @@ func (r *Reconciler) patch(ctx context.Context, p *pass, before *v1alpha1.GitLab
 	case err != nil:
 		return fmt.Errorf("write finalizer or intent: %w", err)
 	}
-	r.memory.wrote(p.obj.UID, p.obj.ResourceVersion)
+	r.wrote(p, false)
 	return nil
+}
+
+// wrote remembers a write, and has the object looked at again if somebody else has written to it meanwhile.
+func (r *Reconciler) wrote(p *pass, meanwhile bool) {
+	if later := r.memory.wrote(p.obj.UID, p.obj.ResourceVersion); later || meanwhile {
+		r.changes.wake([]reconcile.Request{{NamespacedName: nameOf(p.obj)}}, 0)
+	}
 }
 
 // release drops the finalizer; the object may vanish. On a conflict it reads the object live and tries again, unless the

@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -34,9 +33,10 @@ type clusterKey struct {
 type recollection struct {
 	// written is the resourceVersion of the manager's last write to the object, or of a later live read.
 	written string
-	// recent are that version and those before it, latest first: an add writes twice, and the first write's event may
-	// come after the second write.
-	recent [4]string
+	// writing: a write is on its way. early is the latest version that a watch showed meanwhile, "" for none: the event of
+	// a write may come before its answer.
+	writing bool
+	early   string
 	// doubted: the fence refused a write that was based on the cache's copy.
 	doubted bool
 	// failures counts the passes that failed in a row, for the backoff.
@@ -105,17 +105,42 @@ func (m *memory) forget(uid types.UID) {
 	delete(m.objects, uid)
 }
 
-// wrote remembers the version of the manager's last write to an object, or of a live read: no pass begins on an older one.
-func (m *memory) wrote(uid types.UID, resourceVersion string) {
+// writes notes that a write to an object is sent.
+func (m *memory) writes(uid types.UID) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if r := m.objects[uid]; r != nil {
-		r.written, r.doubted = resourceVersion, false
-		if r.recent[0] != resourceVersion {
-			copy(r.recent[1:], r.recent[:])
-			r.recent[0] = resourceVersion
-		}
+		r.writing = true
 	}
+}
+
+// wrote remembers the version of the manager's last write to an object, or of a live read: no pass begins on an older one.
+// It reports whether the object has been seen in a later version already.
+func (m *memory) wrote(uid types.UID, resourceVersion string) (later bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	r := m.objects[uid]
+	if r == nil {
+		return false
+	}
+	later = r.early != "" && !notAfter(r.early, resourceVersion)
+	r.written, r.doubted, r.writing, r.early = resourceVersion, false, false, ""
+	return later
+}
+
+// wroteNot notes that a write failed, so that another pass has to come in any case.
+func (m *memory) wroteNot(uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.objects[uid]; r != nil {
+		r.writing, r.early = false, ""
+	}
+}
+
+// notAfter reports whether version a is known to be b, or before it.
+func notAfter(a, b string) bool {
+	order, err := resourceversion.CompareResourceVersion(a, b)
+	return err == nil && order <= 0
 }
 
 // doubt remembers that the fence refused a write to the object, whose cached copy is therefore old.
@@ -143,12 +168,23 @@ func (m *memory) behind(uid types.UID, resourceVersion string) bool {
 	return err == nil && order < 0
 }
 
-// ours reports whether a copy of the object is exactly what one of the manager's last writes made of it.
-func (m *memory) ours(uid types.UID, resourceVersion string) bool {
+// knows reports whether the manager needs no event to know of a version of the object: each of its writes is fenced, so
+// that it knows all that came before it. While a write is on its way, wrote tells instead.
+func (m *memory) knows(uid types.UID, resourceVersion string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	r := m.objects[uid]
-	return r != nil && slices.Contains(r.recent[:], resourceVersion)
+	switch {
+	case r == nil:
+		return false
+	case r.written != "" && notAfter(resourceVersion, r.written):
+		return true
+	case r.writing:
+		if r.early == "" || notAfter(r.early, resourceVersion) {
+			r.early = resourceVersion
+		}
+	}
+	return r.writing
 }
 
 // owns remembers that the object records a cluster; false if another object was first.

@@ -75,11 +75,14 @@ func (r *Reconciler) record(ctx context.Context, p *pass, rep report) (changed b
 			return false, errStale
 		}
 		changed = reasonOf(before) != reasonOf(p.obj)
+		r.memory.writes(p.obj.UID)
 		err = r.Client.Status().Patch(ctx, p.obj, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
-		switch {
-		case err == nil:
-			r.memory.wrote(p.obj.UID, p.obj.ResourceVersion)
+		if err == nil {
+			r.wrote(p, !first)
 			return changed, nil
+		}
+		r.memory.wroteNot(p.obj.UID)
+		switch {
 		case apierrors.IsNotFound(err):
 			return false, r.lost(ctx, p)
 		case apierrors.IsInvalid(err), apierrors.IsForbidden(err):

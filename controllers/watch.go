@@ -86,19 +86,18 @@ func scopeKeys(o client.Object) []string {
 
 func scopeKey(gitLabURL, scope string) string { return gitLabURL + " " + scope }
 
-// wakes reports whether an update of the object asks for a pass: any change that the manager did not make itself, but
-// of the conditions.
+// wakes reports whether an update of the object asks for a pass: a change of the spec, of what is remembered in the object
+// unless the manager knows of it, but not of the conditions.
 func (r *Reconciler) wakes(e event.UpdateEvent) bool {
 	older, newer := e.ObjectOld.(*v1alpha1.GitLabInstanceCluster), e.ObjectNew.(*v1alpha1.GitLabInstanceCluster)
-	if r.memory.ours(newer.UID, newer.ResourceVersion) {
-		return false
-	}
-	return older.UID != newer.UID || older.Generation != newer.Generation ||
+	if older.UID != newer.UID || older.Generation != newer.Generation ||
 		older.DeletionTimestamp.IsZero() != newer.DeletionTimestamp.IsZero() ||
-		older.Annotations[v1alpha1.ReconcileAtAnnotation] != newer.Annotations[v1alpha1.ReconcileAtAnnotation] ||
-		older.Annotations[v1alpha1.CreateIntentAnnotation] != newer.Annotations[v1alpha1.CreateIntentAnnotation] ||
+		older.Annotations[v1alpha1.ReconcileAtAnnotation] != newer.Annotations[v1alpha1.ReconcileAtAnnotation] {
+		return true
+	}
+	return (older.Annotations[v1alpha1.CreateIntentAnnotation] != newer.Annotations[v1alpha1.CreateIntentAnnotation] ||
 		slices.Contains(older.Finalizers, v1alpha1.Finalizer) != slices.Contains(newer.Finalizers, v1alpha1.Finalizer) ||
-		rememberedOf(older.Status) != rememberedOf(newer.Status)
+		rememberedOf(older.Status) != rememberedOf(newer.Status)) && !r.memory.knows(newer.UID, newer.ResourceVersion)
 }
 
 // remembered is the part of a status that decisions depend on.
