@@ -18,6 +18,7 @@ var (
 	succeed      = gomega.Succeed()
 	haveOccurred = gomega.HaveOccurred()
 	equal        = gomega.Equal
+	haveLen      = gomega.HaveLen
 )
 
 // point is where in the life of a side effect the fault strikes.

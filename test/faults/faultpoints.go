@@ -24,15 +24,17 @@ import (
 var overlaid = map[string][][2]string{
 	"controllers/gitlab/client.go": {{"x.client.transport.RoundTrip(", "FaultPoint(x.client.transport).RoundTrip("}},
 	"cmd/manager/main.go": {
-		{"restConfig.QPS = -1", "restConfig.Wrap(gitlab.FaultPoint)\n\trestConfig.QPS = -1"},
+		{"\tconfig.QPS, ", "\tconfig.Wrap(gitlab.FaultPoint)\n\tconfig.QPS, "},
 		{"\t\"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/fleet\"\n",
 			"\t\"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/fleet\"\n" +
 				"\t\"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/gitlab\"\n"},
 	},
 }
 
-// PanickingManager builds the manager that asks Points at each of its writes.
-func PanickingManager() (path string, err error) {
+// PanickingManager is the manager that asks Points at each of its writes, built once.
+var PanickingManager = sync.OnceValues(buildPanicking)
+
+func buildPanicking() (path string, err error) {
 	root, err := controlplane.Root()
 	if err != nil {
 		return "", err

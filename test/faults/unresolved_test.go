@@ -5,6 +5,7 @@ package faults
 
 import (
 	"testing"
+	"time"
 
 	"github.com/onsi/gomega"
 
@@ -14,11 +15,11 @@ import (
 )
 
 func TestAddThatGitLabCommitsLateIsTaken(t *testing.T) {
-	w, _, _ := begin(t)
+	w, _, _ := begin(t, "--create-settle-time=8s")
 	late := w.GitLab.Inject(simulator.Fault{Endpoint: "add", Times: 1, Drop: simulator.DropClose, Late: true, Hold: true})
 	w.object(objectName)
 	w.Await(objectName, v1alpha1.ReasonResolvingCreate)
-	w.AwaitRequests(1, "list")
+	w.AwaitRequests(2, "list")
 	late.Release()
 	w.AwaitReady(objectName)
 	w.addedOnce()
@@ -26,13 +27,14 @@ func TestAddThatGitLabCommitsLateIsTaken(t *testing.T) {
 }
 
 func TestAddThatGitLabNeverCommitsIsMadeAfterTheSettleTime(t *testing.T) {
-	w, _, _ := begin(t)
+	const settle = 6 * time.Second // longer than two retries take
+	w, _, _ := begin(t, "--create-settle-time="+settle.String())
 	w.GitLab.Inject(simulator.Fault{Endpoint: "add", Times: 1, Drop: simulator.DropReset})
 	w.object(objectName)
 	w.AwaitReady(objectName)
 	adds := w.GitLab.Writes()
 	w.Expect(adds).To(gomega.HaveLen(2))
-	w.Expect(adds[1].Began.Sub(adds[0].Began)).To(gomega.BeNumerically(">=", settleTime))
+	w.Expect(adds[1].Began.Sub(adds[0].Began)).To(gomega.BeNumerically(">=", settle))
 	lists := 0
 	for _, e := range w.GitLab.Journal() {
 		if e.Endpoint == "list" && e.Seq > adds[0].Seq && e.Seq < adds[1].Seq {
