@@ -90,6 +90,9 @@ func (out outcome) compare(w *world, want outcome, c crash) {
 		default:
 			most++
 		}
+		if c.death == pause && endpoint == "edit" {
+			most++ // the next manager may repeat an edit, and so may the one that goes on before its cache has caught up
+		}
 		if sent > most {
 			w.Errorf("%d requests to %s rather than at most %d", sent, endpoint, most)
 		}
