@@ -29,6 +29,10 @@ type result struct {
 	Again bool
 	// Ambiguous: it is not known whether the add was made.
 	Ambiguous bool
+	// Hidden: GitLab refused the add's scope as taken, but has listed no cluster with it since it last did.
+	Hidden bool
+	// Asked is the GitLab that could not be asked for what an open intent's request made; "" if none was to be.
+	Asked string
 	// Err is what went wrong, a *gitlab.Error within if GitLab or the way to it was the cause.
 	Err error
 }
@@ -56,6 +60,7 @@ func (r *Reconciler) act(ctx context.Context, p *pass, conn *fleet.Connection, d
 func (r *Reconciler) add(ctx context.Context, p *pass, conn *fleet.Connection, d decision, o observed) result {
 	in := p.recorded.next(p.want, o)
 	in.GitLabTokenSecret = p.gitLabTokenSecret
+	hidden := p.scopeRefused() && p.recorded.Refused > 0 && in.Attempt == p.recorded.Refused+1
 	earlier := p.recorded.open() // an attempt before this one may have been made
 	var attempt int64
 	cluster, err := conn.Add(ctx, p.want.Attributes, func(ctx context.Context) error {
@@ -71,13 +76,21 @@ func (r *Reconciler) add(ctx context.Context, p *pass, conn *fleet.Connection, d
 			// The holder came after the last list, or an earlier attempt was made after all: only a new list tells.
 			p.memory.lookAfter = time.Now()
 		}
-		return failedAdd(d, attempt, earlier, err)
+		res := failedAdd(d, attempt, earlier, err)
+		res.Hidden = hidden && isDuplicate(err)
+		return res
 	}
 	r.memory.owns(p.obj.UID, clusterKey{conn.URL(), cluster.ID})
 	res := result{Decision: d, Cluster: &cluster, Attempt: attempt, Again: earlier,
 		Ignored: gitlab.Differences(p.want.Attributes, cluster)}
 	p.remember(res.Ignored, cluster)
 	return res
+}
+
+// scopeRefused reports whether the write before this one was refused because of its scope. This pass's list began after
+// that, and showed no holder: else nothing would be written.
+func (p *pass) scopeRefused() bool {
+	return p.obj.Status.ObservedGeneration == p.obj.Generation && reasonOf(p.obj) == v1alpha1.ReasonScopeConflict
 }
 
 // failedAdd tells an attempt that certainly had no effect from one that may have had. That another cluster has the
@@ -103,9 +116,9 @@ func (r *Reconciler) edit(ctx context.Context, p *pass, conn *fleet.Connection, 
 	}
 	cluster, err := conn.Edit(ctx, d.Cluster.ID, p.want.Attributes, d.Fields)
 	if err != nil {
-		res.Err = err
-		if isKind(err, gitlab.KindNotFound) {
-			p.memory.lookAfter = time.Now() // gone since the last list, or the API is off: a list tells
+		res.Err, res.Hidden = err, isDuplicate(err) && p.scopeRefused()
+		if isKind(err, gitlab.KindNotFound) || isDuplicate(err) {
+			p.memory.lookAfter = time.Now() // gone since the last list, or the API is off, or the scope taken: a list tells
 		}
 		return res
 	}
@@ -113,7 +126,7 @@ func (r *Reconciler) edit(ctx context.Context, p *pass, conn *fleet.Connection, 
 	res.Ignored = gitlab.Differences(p.want.Attributes, cluster)
 	p.remember(res.Ignored, cluster)
 	if d.Cluster.EnvironmentScope != cluster.EnvironmentScope {
-		r.freed(ctx, conn.URL(), d.Cluster.EnvironmentScope)
+		r.freed(ctx, p, conn.URL(), d.Cluster.EnvironmentScope)
 	}
 	return res
 }
@@ -149,6 +162,7 @@ func (r *Reconciler) delete(ctx context.Context, p *pass, conn *fleet.Connection
 			return result{Decision: d, Err: errStillThere}
 		}
 		if isKind(err, gitlab.KindNotFound) {
+			r.freed(ctx, p, conn.URL(), d.Cluster.EnvironmentScope)
 			return result{Decision: d}
 		}
 	case isKind(err, gitlab.KindNotFound):

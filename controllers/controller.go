@@ -66,6 +66,8 @@ type pass struct {
 	user string
 	// gitLabTokenSecret is <uid>/<key> of the Secret with GitLab's token.
 	gitLabTokenSecret string
+	// askedNow: a user asked by annotation for GitLab to be looked at.
+	askedNow bool
 }
 
 // Reconcile takes one object through one pass.
@@ -123,6 +125,7 @@ func (r *Reconciler) noteReconcileAt(p *pass) {
 	}
 	p.memory.reconcileAt = at
 	p.memory.stuck = nil
+	p.askedNow = !first
 }
 
 // run takes the pass from the object to a report. Its error is Kubernetes' alone.
@@ -151,6 +154,9 @@ func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 	if err != nil {
 		return r.failing(ctx, p, err)
 	}
+	if p.askedNow {
+		conn.Reconsider()
+	}
 	o, err := r.observe(ctx, p, conn)
 	if err != nil {
 		return r.failing(ctx, p, err)
@@ -174,7 +180,11 @@ func (r *Reconciler) failing(ctx context.Context, p *pass, err error) (report, e
 	if !reportable(ctx, err) {
 		return report{}, err
 	}
-	return reporting(p.want, p.recorded, refused(err)), nil
+	res := refused(err)
+	if p.recorded.open() && !p.memory.intent.settled {
+		res.Asked = p.recorded.Intent.GitLabURL
+	}
+	return reporting(p.want, p.recorded, res), nil
 }
 
 // refused is the result of a pass that got no further than err.

@@ -57,7 +57,7 @@ func reporting(w want, rec recorded, res result) report {
 		return report{Silent: true, Again: againAfter, After: busy.After}
 	}
 	rep := outcome(w, rec, res)
-	if w.Deleting && rep.Reason == v1alpha1.ReasonResolvingCreate {
+	if w.Deleting && rep.Reason == v1alpha1.ReasonResolvingCreate && res.Err == nil {
 		rep.Reason = v1alpha1.ReasonDeleting
 	}
 	if w.Deleting && !rep.Release && !rep.Silent && rep.Reason != v1alpha1.ReasonSuspended && rep.Reason != v1alpha1.ReasonDeleting {
@@ -143,6 +143,8 @@ func added(w want, rec recorded, res result) report {
 		})
 		rep.News, rep.NewsMessage = "Added", fmt.Sprintf("added cluster %d to %s", res.Cluster.ID, w.GitLabURL)
 		return ignored(w, res, rep)
+	case res.Attempt == 0 && res.Asked != "":
+		return unasked(w, res)
 	case res.Attempt == 0:
 		return failed(w, res.Err)
 	case res.Ambiguous:
@@ -152,12 +154,40 @@ func added(w want, rec recorded, res result) report {
 	}
 	rep := failed(w, res.Err)
 	if isDuplicate(res.Err) {
-		// The pass that follows at once has the list that names the holder, and says it.
-		rep = waiting(v1alpha1.ReasonScopeConflict, fmt.Sprintf("environment scope %q belongs to another cluster in GitLab",
-			w.EnvironmentScope), againNow)
+		rep = scopeTaken(w, res.Hidden)
 	}
 	rep.Record = func(status *v1alpha1.GitLabInstanceClusterStatus) { status.RefusedAttempt = res.Attempt }
 	return rep
+}
+
+// unasked reports that the GitLab where an open intent's request may have made the cluster cannot be asked. What the
+// user has to mend about the connection that the spec names is said as ever.
+func unasked(w want, res result) report {
+	elsewhere := res.Asked != w.GitLabURL
+	w.GitLabURL = res.Asked
+	rep := failed(w, res.Err)
+	var e *gitlab.Error
+	if w.Deleting || !errors.As(res.Err, &e) || v1alpha1.Stalls(rep.Reason) && !elsewhere {
+		return rep
+	}
+	rep.Reason = v1alpha1.ReasonResolvingCreate
+	rep.Message = fmt.Sprintf("a cluster may have been added at %s, which cannot be asked: %s; nothing is added until it is known",
+		res.Asked, words(e))
+	return rep
+}
+
+// scopeTaken reports that GitLab refused the scope of an add or edit. A management project may have each scope once among
+// the clusters of all levels (unique_management_project_environment_scope in app/models/clusters/cluster.rb), and those of
+// projects and groups are in no list of ours.
+func scopeTaken(w want, hidden bool) report {
+	if !hidden {
+		// The pass that follows at once has the list that names the holder, and says it.
+		return waiting(v1alpha1.ReasonScopeConflict, fmt.Sprintf("environment scope %q belongs to another cluster in GitLab",
+			w.EnvironmentScope), againNow)
+	}
+	return waiting(v1alpha1.ReasonScopeConflict, fmt.Sprintf("%s refuses environment scope %q as taken, but lists no cluster "+
+		"that has it; a project's or group's cluster with the same management project may: choose another "+
+		"spec.environmentScope or spec.managementProjectID", w.GitLabURL, w.EnvironmentScope), againSlow)
 }
 
 func isDuplicate(err error) bool {
@@ -187,7 +217,10 @@ func taken(w want, rec recorded, res result) report {
 }
 
 func edited(w want, rec recorded, res result) report {
-	if res.Err != nil {
+	switch {
+	case isDuplicate(res.Err):
+		return scopeTaken(w, res.Hidden)
+	case res.Err != nil:
 		return failed(w, res.Err)
 	}
 	rep := synced(w, rec, func(status *v1alpha1.GitLabInstanceClusterStatus) { status.TokenSecretVersion = w.TokenVersion })

@@ -74,6 +74,11 @@ func endings() []ending {
 		{name: "add before its claim", reason: v1alpha1.ReasonGitLabUnreachable, again: againBackoff, res: adding(timeout, 0, false)},
 		{name: "scope taken at the first add", reason: v1alpha1.ReasonScopeConflict, again: againNow, res: adding(duplicateScope, 1, false), says: "production/*"},
 		{name: "scope taken at a later add", reason: v1alpha1.ReasonResolvingCreate, again: againBackoff, res: adding(duplicateScope, 2, true)},
+		{name: "scope taken by no cluster that is listed", reason: v1alpha1.ReasonScopeConflict, again: againSlow, res: hidden(adding(duplicateScope, 1, false)),
+			says: "spec.managementProjectID"},
+		{name: "scope taken at an edit", reason: v1alpha1.ReasonScopeConflict, again: againNow, res: failing(duplicateScope), says: "production/*"},
+		{name: "scope of an edit taken by no cluster that is listed", reason: v1alpha1.ReasonScopeConflict, again: againSlow,
+			res: hidden(failing(duplicateScope)), says: "spec.managementProjectID"},
 		{name: "suspended", reason: v1alpha1.ReasonSuspended, res: deciding(verbSuspend), says: "spec.suspend"},
 		{name: "deleted", res: deciding(verbDelete)},
 		{name: "deleted but still there", reason: v1alpha1.ReasonDeleting, again: againBackoff, res: result{Decision: decision{Verb: verbDelete}, Err: errStillThere}},
@@ -86,7 +91,7 @@ func endings() []ending {
 		all = append(all, ending{name: "refused: " + reason, reason: reason, again: againSlow,
 			res: result{Decision: refuse(reason, "why %s", strings.Repeat("not ", 200))}, says: "why"})
 	}
-	for _, reason := range []string{v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretForbidden, v1alpha1.ReasonInvalidSecret} {
+	for _, reason := range []string{v1alpha1.ReasonSecretNotFound, v1alpha1.ReasonSecretForbidden, v1alpha1.ReasonInvalidSecret, v1alpha1.ReasonResolvingCreate} {
 		all = append(all, ending{name: "problem: " + reason, reason: reason, again: againSlow,
 			res: refused(&problem{reason, "key \"token\" of Secret s"}), says: "Secret s"})
 	}
@@ -97,6 +102,11 @@ func endings() []ending {
 				res: failing(&fleet.Open{Cause: cause, Until: time.Now()})})
 	}
 	return all
+}
+
+func hidden(res result) result {
+	res.Hidden = true
+	return res
 }
 
 func openIntent(rec *recorded) { rec.ID, rec.Intent = 0, anIntent(4) }
@@ -156,6 +166,38 @@ func TestReport(t *testing.T) {
 			}
 			checkMessage(t, rep)
 		})
+	}
+}
+
+// TestReportWhileAnOpenAddCannotBeLookedFor checks that the object says so, and that what the user has to mend is said
+// where the spec names the GitLab that was asked.
+func TestReportWhileAnOpenAddCannotBeLookedFor(t *testing.T) {
+	for _, kind := range kinds {
+		for _, asked := range []string{here, there} {
+			t.Run(kind.kind.String()+" at "+asked, func(t *testing.T) {
+				res := refused(&fleet.Open{Cause: gitLabError(kind.kind, kind.status, "GitLab's words")})
+				res.Asked = asked
+				w, rec := aWant(), recorded{Finalizer: true, Intent: anIntent(4)}
+				rec.Intent.GitLabURL = asked
+				expected := v1alpha1.ReasonResolvingCreate
+				if asked == here && v1alpha1.Stalls(kind.reason) {
+					expected = kind.reason
+				}
+				rep := reporting(w, rec, res)
+				if rep.Reason != expected || rep.Again != againSlow || !strings.Contains(rep.Message, asked) && expected != kind.reason {
+					t.Errorf("%s, again %q: %q", rep.Reason, rep.Again, rep.Message)
+				}
+				if asked == there && strings.Contains(rep.Message, here) {
+					t.Errorf("%q names a GitLab that was not asked", rep.Message)
+				}
+				checkMessage(t, rep)
+				w.Deleting = true
+				rep = reporting(w, rec, res)
+				if rep.Reason != v1alpha1.ReasonDeletionBlocked || !strings.HasPrefix(rep.Message, kind.reason) {
+					t.Errorf("deleted: %s, %q", rep.Reason, rep.Message)
+				}
+			})
+		}
 	}
 }
 

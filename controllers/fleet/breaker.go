@@ -36,7 +36,7 @@ type breaker struct {
 	failed time.Time     // the latest answer of the cause's kind
 	until  time.Time     // no probe before
 
-	recheck time.Time       // a Secret changed then, and the list that tells whether that helped is still to come
+	recheck time.Time       // the cause may have been mended then, and the list that tells is still to come
 	probing *request        // the write that is on its way as the probe
 	passing int             // probes in a row that failed in a way that may pass
 	refused map[string]bool // users whose writes were held back since users were last told
@@ -97,7 +97,8 @@ func (b *breaker) trip(cause *gitlab.Error, writes bool, begun, now, until time.
 	return news
 }
 
-// reconsider takes a changed Secret as a reason to probe now, but for a rate limit, which is about time alone.
+// reconsider takes a changed Secret, or a user's word, as a reason to probe now, but for a rate limit, which is about
+// time alone.
 func (b *breaker) reconsider(now time.Time) {
 	if b.cause == nil || b.cause.Kind == gitlab.KindRateLimited {
 		return

@@ -437,6 +437,35 @@ func TestChangedSecretLetsAWriteTryAtOnce(t *testing.T) {
 	})
 }
 
+func TestReconsideredBreakerAsksAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newInstance()
+		g.setRefuse(always(failure(gitlab.KindForbidden), "list"))
+		c := gather(t, g, 100)
+		c.each(look, gitlab.KindForbidden)
+		c.expect(1, "to find out")
+		c.expectTold("at the opening", 100)
+		time.Sleep(time.Minute)
+
+		c.conns[0].Reconsider()
+		c.each(look, gitlab.KindForbidden)
+		c.expect(1, "to no avail")
+		c.expectTold("of an attempt to no avail")
+		time.Sleep(time.Minute)
+
+		g.setRefuse(always(nil))
+		for _, conn := range c.conns {
+			conn.Reconsider()
+		}
+		c.each(look, 0)
+		c.expect(1, "once the cause is mended")
+		c.expectTold("at the closing", 100)
+		c.conns[0].Reconsider()
+		c.each(look, 0)
+		c.expect(0, "while nothing is refused")
+	})
+}
+
 func TestManySecretsThatChangeShareProbes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newInstance()

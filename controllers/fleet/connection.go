@@ -177,6 +177,15 @@ func (c *Connection) Gone(id int64) {
 	c.link.mirror.deleted(id)
 }
 
+// Reconsider has an open breaker probed now: somebody says that its cause is mended. A rate limit keeps its time, and
+// calls that come close together share a probe.
+func (c *Connection) Reconsider() {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	c.link.breaker.reconsider(time.Now())
+	c.link.wake()
+}
+
 // request is one that limiter and breaker have let through.
 type request struct {
 	conn     *Connection

@@ -113,6 +113,9 @@ var _ = Describe("a suspended object", func() {
 var _ = Describe("the annotation reconcile-at", func() {
 	lookAt := func(value string) func(*scenario.Glic) {
 		return func(o *scenario.Glic) {
+			if o.Annotations == nil {
+				o.Annotations = map[string]string{}
+			}
 			o.Annotations[v1alpha1.ReconcileAtAnnotation] = value
 		}
 	}
@@ -134,6 +137,20 @@ var _ = Describe("the annotation reconcile-at", func() {
 		w.AwaitRequests(1, "list")
 		Consistently(w.Requests, "500ms", "50ms").Should(HaveLen(1))
 		Expect(w.KubernetesWrites()).To(BeEmpty())
+		w.CheckInvariants(m)
+	})
+
+	It("has a GitLab asked that was left alone because it refused", func() {
+		w := newWorld()
+		m := ownManager("--sync-interval=1h")
+		w.GitLab.SetFeature(false)
+		w.Create("production", own)
+		w.Await("production", v1alpha1.ReasonFeatureDisabled)
+		w.GitLab.SetFeature(true)
+		w.ForgetRequests()
+		w.Edit("production", lookAt("now"))
+		w.AwaitReady("production")
+		Expect(w.Requests()).To(Equal([]string{"GET list 200", "POST add 201"}))
 		w.CheckInvariants(m)
 	})
 
