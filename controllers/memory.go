@@ -99,10 +99,21 @@ func (m *memory) drop(name types.NamespacedName) types.UID {
 }
 
 func (m *memory) forget(uid types.UID) {
+	m.free(uid)
+	delete(m.objects, uid)
+}
+
+// disown forgets which cluster the object records, so that another may.
+func (m *memory) disown(uid types.UID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.free(uid)
+}
+
+func (m *memory) free(uid types.UID) {
 	if r := m.objects[uid]; r != nil && m.owners[r.owned] == uid {
 		delete(m.owners, r.owned)
 	}
-	delete(m.objects, uid)
 }
 
 // writes notes that a write to an object is sent.

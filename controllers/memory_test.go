@@ -53,3 +53,20 @@ func TestEventsOfOurWritesAreNoNews(t *testing.T) {
 		}
 	})
 }
+
+func TestClusterOfAnObjectThatWentIsFreeAtOnce(t *testing.T) {
+	m, key := newMemory(), clusterKey{here, 5}
+	m.of(types.NamespacedName{Name: "first"}, "first")
+	m.of(types.NamespacedName{Name: "second"}, "second")
+	m.owns("first", key)
+	if m.disown("second"); m.owns("second", key) {
+		t.Error("taken from the object that has it")
+	}
+	m.disown("first")
+	if owner := m.owner(key); owner != "" {
+		t.Errorf("still %q's", owner)
+	}
+	if !m.owns("second", key) || m.owner(key) != "second" {
+		t.Error("not free for another object")
+	}
+}

@@ -144,6 +144,7 @@ func (r *Reconciler) otherChanged(ctx context.Context, e event.UpdateEvent, q qu
 }
 
 func (r *Reconciler) otherWent(ctx context.Context, e event.DeleteEvent, q queue) {
+	r.memory.disown(e.Object.GetUID()) // else who is woken may find that it still has its cluster
 	r.wakeBlocked(ctx, e.Object, q)
 }
 
@@ -163,9 +164,11 @@ func (r *Reconciler) wakeBlocked(ctx context.Context, obj client.Object, q queue
 	}
 }
 
-// freed wakes the objects that want a scope which an edit of ours has just taken from its holder.
-func (r *Reconciler) freed(ctx context.Context, gitLabURL, scope string) {
-	r.changes.wake(r.find(ctx, client.MatchingFields{indexScope: scopeKey(gitLabURL, scope)}), 0)
+// freed wakes the objects that want a scope which the pass's edit or deletion has just taken from its holder.
+func (r *Reconciler) freed(ctx context.Context, p *pass, gitLabURL, scope string) {
+	waiting := slices.DeleteFunc(r.find(ctx, client.MatchingFields{indexScope: scopeKey(gitLabURL, scope)}),
+		func(request reconcile.Request) bool { return request.NamespacedName == nameOf(p.obj) })
+	r.changes.wake(waiting, 0)
 }
 
 // userOf is an object's name at the fleet.

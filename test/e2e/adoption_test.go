@@ -200,6 +200,33 @@ var _ = Describe("two that want the same scope", func() {
 		w.CheckInvariants(m)
 	})
 
+	It("learn so from an edit that GitLab refuses", func() {
+		w := newWorld()
+		m := ownManager("--sync-interval=1h")
+		w.Create("production", own, scope("mine"))
+		w.AwaitReady("production")
+		id := w.GitLab.Seed(simulator.NewCluster("theirs", "theirs"))
+		w.Edit("production", scope("theirs"))
+		Eventually(func() string { return w.Message("production") }, scenario.Patience, "20ms").
+			Should(ContainSubstring(fmt.Sprintf("belongs to cluster %d", id)))
+		w.Await("production", v1alpha1.ReasonScopeConflict)
+		Expect(w.Writes()).To(Equal([]string{"POST add 201", "PUT edit 400"}))
+		w.CheckInvariants(m)
+	})
+
+	It("do not ask for one again and again that GitLab calls taken and lists nowhere", func() {
+		w := newWorld()
+		m := ownManager("--sync-interval=1h")
+		w.GitLab.Inject(simulator.Fault{Endpoint: "add", Answer: &simulator.Answer{Status: 400,
+			Body: `{"message":{"environment_scope":["cannot add duplicated environment scope"]}}`}})
+		w.Create("production", own)
+		w.Await("production", v1alpha1.ReasonScopeConflict)
+		Eventually(func() string { return w.Message("production") }, scenario.Patience, "20ms").
+			Should(ContainSubstring("spec.managementProjectID"))
+		Consistently(w.Writes, "1s", "50ms").Should(Equal([]string{"POST add 400", "POST add 400"}))
+		w.CheckInvariants(m)
+	})
+
 	It("leave it to the one that has it, and the other follows without an edit", func() {
 		w := newWorld()
 		w.Create("first")
