@@ -4,8 +4,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -45,7 +47,7 @@ func (r *run) launch(args ...string) error {
 	switch r.m.Contestant {
 	case manager:
 		args = append([]string{"--kubeconfig=" + r.kubeconfig, "--leader-elect=false", "--health-probe-bind-address=0", "--metrics-bind-address=0"}, args...)
-		r.contestant, err = start(r.dir, filepath.Join(bin, "manager"), args...)
+		r.contestant, err = start(r.dir, cmp.Or(os.Getenv("BENCH_MANAGER"), filepath.Join(bin, "manager")), args...)
 	case crossplane:
 		r.contestant, err = start(r.dir, filepath.Join(bin, "bench", "crossplane"), "--kubeconfig="+r.kubeconfig, fmt.Sprintf("--concurrency=%d", concurrency))
 	case floor:

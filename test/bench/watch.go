@@ -28,19 +28,46 @@ type readiness struct {
 	ended bool
 }
 
-// watchReady watches the contestant's objects from now on until ctx ends.
+// watchReady watches the contestant's objects from now on until ctx ends. A watch that the API server ends is begun
+// again: it then tells of all objects first.
 func (r *run) watchReady(ctx context.Context) (*readiness, error) {
-	transport, err := rest.HTTPClientFor(r.cp.Config)
+	seen := &readiness{at: map[string]time.Time{}, all: make(chan struct{}), want: r.m.N}
+	body, err := r.watch(ctx)
+	if err != nil {
+		return nil, err
+	}
+	go func() {
+		for {
+			err := errors.Join(seen.read(body), body.Close())
+			if ctx.Err() != nil {
+				seen.end(ctx.Err())
+				return
+			}
+			r.say("the watch ended (%v) and is begun again", err)
+			if body, err = r.watch(ctx); err != nil {
+				seen.end(err)
+				return
+			}
+		}
+	}()
+	return seen, nil
+}
+
+func (r *run) watch(ctx context.Context) (io.ReadCloser, error) {
+	config := rest.CopyConfig(r.cp.Config)
+	config.Timeout = 0
+	client, err := rest.HTTPClientFor(config)
 	if err != nil {
 		return nil, err
 	}
 	resource := r.resource()
-	url := fmt.Sprintf("%s/apis/%s/%s/namespaces/%s/%s?watch=1", strings.TrimRight(r.cp.Config.Host, "/"), resource.Group, resource.Version, r.namespace, resource.Resource)
+	url := fmt.Sprintf("%s/apis/%s/%s/namespaces/%s/%s?watch=1&timeoutSeconds=3600", strings.TrimRight(config.Host, "/"),
+		resource.Group, resource.Version, r.namespace, resource.Resource)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
-	response, err := transport.Do(request)
+	response, err := client.Do(request)
 	if err != nil {
 		return nil, err
 	}
@@ -48,12 +75,7 @@ func (r *run) watchReady(ctx context.Context) (*readiness, error) {
 		text, _ := io.ReadAll(response.Body)
 		return nil, errors.Join(fmt.Errorf("watch: %s: %s", response.Status, text), response.Body.Close())
 	}
-	seen := &readiness{at: map[string]time.Time{}, all: make(chan struct{}), want: r.m.N}
-	go func() {
-		defer response.Body.Close()
-		seen.end(seen.read(response.Body))
-	}()
-	return seen, nil
+	return response.Body, nil
 }
 
 func (s *readiness) read(body io.Reader) error {
