@@ -63,6 +63,10 @@ manifests generate: ## Generate deep copies, CRD, the manager's role, docs/refer
 test: ## Run all tests, with the race detector, on a real control plane
 	@hack/test.sh
 
+.PHONY: bench
+bench: controlplane build ## Measure the manager, and write docs/performance.md anew (BENCH_ARGS=-h tells how to do parts)
+	@hack/bench.sh $(BENCH_ARGS)
+
 .PHONY: lint
 lint: ## Run golangci-lint
 	@$(call tool,golangci-lint) run

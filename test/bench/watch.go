@@ -44,6 +44,7 @@ func (r *run) watchReady(ctx context.Context) (*readiness, error) {
 				return
 			}
 			r.say("the watch ended (%v) and is begun again", err)
+			_ = sleep(ctx, 100*time.Millisecond) // the next watch fails if ctx ends
 			if body, err = r.watch(ctx); err != nil {
 				seen.end(err)
 				return
