@@ -31,14 +31,29 @@ var colours = map[string]color.Color{
 	crossplane: color.RGBA{R: 0xd9, G: 0x5f, B: 0x02, A: 0xff},
 }
 
-// draw draws what was measured with the longest of the latencies.
+// latency is that with which a column was measured most often; of several the longest.
+func (b *book) latency(column string) (often time.Duration) {
+	most := 0
+	for _, latency := range b.latencies() {
+		found := 0
+		for _, row := range b.rows {
+			if _, known := row.values[column]; known && row.Latency == latency {
+				found++
+			}
+		}
+		if found >= most {
+			often, most = latency, found
+		}
+	}
+	return often
+}
+
+// draw draws the panels.
 func (b *book) draw(path string) error {
-	latencies := b.latencies()
-	latency := latencies[len(latencies)-1]
 	plots := make([][]*plot.Plot, len(panels))
 	for i, row := range panels {
 		for _, p := range row {
-			diagram, err := b.diagram(p, latency)
+			diagram, err := b.diagram(p, b.latency(p.column))
 			if err != nil {
 				return err
 			}
