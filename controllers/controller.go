@@ -66,7 +66,7 @@ type pass struct {
 	user string
 	// gitLabTokenSecret is <uid>/<key> of the Secret with GitLab's token.
 	gitLabTokenSecret string
-	// askedNow: a user asked by annotation for GitLab to be looked at.
+	// askedNow: a user edited the spec, or asked by annotation for GitLab to be looked at, and waits for what it does.
 	askedNow bool
 }
 
@@ -107,6 +107,10 @@ func (r *Reconciler) begin(ctx context.Context, name types.NamespacedName) (*pas
 		r.Fleet.Release(userOf(name, earlier))
 	}
 	r.noteReconcileAt(p)
+	if p.memory.generation != 0 && p.memory.generation != p.obj.Generation {
+		p.askedNow = true
+	}
+	p.memory.generation = p.obj.Generation
 	return p, nil
 }
 
@@ -133,7 +137,7 @@ func (r *Reconciler) run(ctx context.Context, p *pass) (report, error) {
 	var err error
 	p.want = wantOf(p.obj)
 	orphaned := p.want.Deleting && p.want.Deletion == v1alpha1.DeletionOrphan
-	if p.recorded, err = recordedOf(p.obj); err != nil && !orphaned {
+	if p.recorded, err = recordedOf(p.obj); err != nil && !orphaned && !p.want.Suspended {
 		return reporting(p.want, p.recorded, refused(&problem{v1alpha1.ReasonResolvingCreate, err.Error()})), nil
 	}
 	if p.recorded.ID != 0 && !p.recorded.Finalizer && !p.want.Deleting {

@@ -43,6 +43,8 @@ type recollection struct {
 	failures int
 	// seen: this process has had a pass for the object before.
 	seen bool
+	// generation is the object's at its last pass.
+	generation int64
 	// reconcileAt is the annotation's value when the object was last looked at on its behalf.
 	reconcileAt string
 	// lookAfter asks for a view of GitLab that began after it; zero for any that is recent.

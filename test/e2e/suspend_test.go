@@ -154,6 +154,20 @@ var _ = Describe("the annotation reconcile-at", func() {
 		w.CheckInvariants(m)
 	})
 
+	It("is not needed after an edit of the spec", func() {
+		w := newWorld()
+		m := ownManager("--sync-interval=1h")
+		w.GitLab.SetFeature(false)
+		w.Create("production", own)
+		w.Await("production", v1alpha1.ReasonFeatureDisabled)
+		w.GitLab.SetFeature(true)
+		w.ForgetRequests()
+		w.Edit("production", func(o *scenario.Glic) { o.Spec.Domain = "apps.example.com" })
+		w.AwaitReady("production")
+		Expect(w.Requests()).To(Equal([]string{"GET list 200", "POST add 201"}))
+		w.CheckInvariants(m)
+	})
+
 	It("does not overrule suspend", func() {
 		w := newWorld()
 		w.Create("production")
