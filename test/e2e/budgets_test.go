@@ -83,7 +83,6 @@ var _ = Describe("the budget of", func() {
 			Expect(w.KubernetesWrites()).To(BeEmpty())
 			w.CheckInvariants(m)
 		},
-		Entry("of which there is one", 0, 1),
 		Entry("exactly one page full", 80, 1),
 		Entry("of which there are two", 81, 2),
 	)

@@ -42,16 +42,18 @@ func TestEndToEnd(t *testing.T) {
 	manager = cp.StartManager(t, "--sync-interval="+syncInterval, "--create-settle-time=2s", "--gitlab-timeout=5s",
 		"--zap-log-level=9", "--watch-label-selector=!"+ownLabel)
 	RunSpecs(t, "end to end")
+	scenario.CheckManager(t, manager)
 }
 
-// newWorld is a scenario's world, whose invariants are checked at its end. All its objects can then be released.
+// newWorld is a scenario's world, whose invariants are checked at its end; the log and the metrics of the manager that all
+// share are searched at the end of all. Every object can then be released.
 func newWorld(change ...func(*simulator.Options, *simulator.ServerOptions)) *scenario.World {
 	w := scenario.NewWorld(GinkgoT(), cp, change...)
 	DeferCleanup(func() {
 		if CurrentSpecReport().Failed() {
 			AddReportEntry("what happened", w.Story())
 		} else {
-			w.CheckInvariants(manager)
+			w.CheckInvariants()
 		}
 		w.ReleaseAll(ownLabel)
 	})

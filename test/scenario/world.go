@@ -219,7 +219,7 @@ func Ready(obj *Glic) *metav1.Condition {
 }
 
 // CheckConditions checks what kstatus relies on: exactly one of Ready, Reconciling and Stalled is True, suspended
-// objects apart, and each condition speaks of the observed generation.
+// objects and those that no manager has seen apart, and each condition speaks of the observed generation.
 func (w *World) CheckConditions(obj *Glic) {
 	w.Helper()
 	var holding []string
