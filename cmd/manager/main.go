@@ -29,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/healthz"
 	"sigs.k8s.io/controller-runtime/pkg/log/zap"
 	"sigs.k8s.io/controller-runtime/pkg/manager"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/api/v1alpha1"
@@ -135,7 +136,7 @@ func managerOptions(f *flags) ctrl.Options {
 		LeaderElectionReleaseOnCancel: true,
 	}
 	if f.metricsSecure {
-		options.Metrics.FilterProvider = readersOnly
+		options.Metrics.FilterProvider = filters.WithAuthenticationAndAuthorization
 		options.Metrics.TLSOpts = []func(*tls.Config){func(c *tls.Config) { c.NextProtos = []string{"http/1.1"} }}
 	}
 	return options

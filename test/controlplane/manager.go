@@ -135,10 +135,14 @@ func (m *Manager) awaitReady(t T) {
 // Log is all that the manager has written so far.
 func (m *Manager) Log() string { return m.log.String() }
 
-// Metrics returns its metrics as Prometheus reads them.
+// Metrics returns its metrics as Prometheus reads them. They are served from a moment after the manager is ready.
 func (m *Manager) Metrics(t T) string {
 	t.Helper()
 	status, body, err := get(m.MetricsURL)
+	for deadline := time.Now().Add(10 * time.Second); err != nil && time.Now().Before(deadline); {
+		time.Sleep(20 * time.Millisecond)
+		status, body, err = get(m.MetricsURL)
+	}
 	if err != nil || status != http.StatusOK {
 		t.Fatalf("reading metrics: status %d, %v", status, err)
 	}
