@@ -48,6 +48,9 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 		return r.next(p, rep), nil
 	}
 	changed, err := r.record(recordCtx, p, rep)
+	if err != nil {
+		r.memory.doubt(p.obj.UID) // what another manager has recorded meanwhile may not be in the cache yet
+	}
 	if errors.Is(err, errStale) {
 		return r.next(p, report{Again: againNow}), nil
 	}
