@@ -89,8 +89,10 @@ func TestOneClusterHasOneOwner(t *testing.T) {
 	m.of(types.NamespacedName{Name: "a"}, "a")
 	m.of(types.NamespacedName{Name: "b"}, "b")
 	five, six := clusterKey{here, 5}, clusterKey{here, 6}
-	if !m.owns("a", five) || !m.owns("a", five) {
-		t.Error("a cannot have a free cluster")
+	for _, state := range []string{"a free cluster", "its own cluster"} {
+		if !m.owns("a", five) {
+			t.Error("a cannot have " + state)
+		}
 	}
 	if m.owns("b", five) || m.owner(five) != "a" {
 		t.Error("b can have the cluster of a")
