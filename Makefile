@@ -12,7 +12,7 @@ PLATFORMS ?= linux/amd64,linux/arm64
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 # How long each fuzz test runs, and how many packages are tested at once: each may run a control plane of its own.
 FUZZTIME ?= 10s
-TEST_PARALLEL ?= 2
+TEST_PARALLEL ?= 1
 TEST_TIMEOUT ?= 30m
 TEST ?= ./...
 

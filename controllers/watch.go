@@ -46,7 +46,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("gitlabinstancecluster").
 		For(&v1alpha1.GitLabInstanceCluster{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: r.wakes})).
-		Watches(&v1alpha1.GitLabInstanceCluster{}, handler.Funcs{UpdateFunc: r.otherChanged, DeleteFunc: r.otherWent}).
+		Watches(&v1alpha1.GitLabInstanceCluster{}, handler.Funcs{CreateFunc: unseen, UpdateFunc: r.otherChanged,
+			DeleteFunc: r.otherWent}).
 		WatchesRawSource(r.secretSource()).
 		WatchesRawSource(source.Func(r.changes.start)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Options.MaxConcurrentReconciles}).
@@ -134,6 +135,14 @@ func (r *Reconciler) find(ctx context.Context, opts ...client.ListOption) []reco
 }
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// unseen lets an object that a starting manager finds go first if its spec has not been acted on: a user waits for it.
+func unseen(_ context.Context, e event.CreateEvent, q queue) {
+	obj := e.Object.(*v1alpha1.GitLabInstanceCluster)
+	if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok && obj.Status.ObservedGeneration != obj.Generation {
+		pq.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)}, reconcile.Request{NamespacedName: nameOf(obj)})
+	}
+}
 
 // otherChanged wakes the objects that an object stood in the way of before it changed.
 func (r *Reconciler) otherChanged(ctx context.Context, e event.UpdateEvent, q queue) {

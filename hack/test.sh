@@ -12,6 +12,6 @@ mkdir -p bin/test
 go build -race -o bin/test/manager ./cmd/manager
 export TEST_MANAGER=$PWD/bin/test/manager
 
-go test -race -p "${TEST_PARALLEL:-2}" -timeout "${TEST_TIMEOUT:-30m}" ${TEST:-./...}
+go test -race -p "${TEST_PARALLEL:-1}" -timeout "${TEST_TIMEOUT:-30m}" ${TEST:-./...}
 # A module of its own.
 [ "${TEST:-./...}" != ./... ] || (cd hack/controlplane && go test .)

@@ -91,7 +91,7 @@ var _ = Describe("A fleet of 250 whose GitLab refuses", Ordered, func() {
 			f.awaitReason(v1alpha1.ReasonForbidden)
 			f.settle()
 			f.writesEach(1)
-			Expect(f.requested()["edit"]).To(BeNumerically("<=", 5+intervals(f, shortest)), "those under way at first, and one per interval")
+			Expect(f.requested()["edit"]).To(BeNumerically("<=", 8+intervals(f, shortest)), "those under way at first and once more, and one per interval")
 
 			f.ForgetRequests()
 			f.AwaitRequests(2, "edit")

@@ -27,7 +27,7 @@ import (
 const Sentinel = "sentinel"
 
 // Patience is how long a condition may take to come true. It bounds failures, not successes.
-const Patience = 30 * time.Second
+const Patience = 60 * time.Second
 
 // Glic is the kind under test, by its short name.
 type Glic = v1alpha1.GitLabInstanceCluster
