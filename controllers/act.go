@@ -126,7 +126,7 @@ func (r *Reconciler) edit(ctx context.Context, p *pass, conn *fleet.Connection, 
 	res.Ignored = gitlab.Differences(p.want.Attributes, cluster)
 	p.remember(res.Ignored, cluster)
 	if d.Cluster.EnvironmentScope != cluster.EnvironmentScope {
-		r.freed(ctx, p, conn.URL(), d.Cluster.EnvironmentScope)
+		r.freed(p, conn.URL(), d.Cluster.EnvironmentScope)
 	}
 	return res
 }
@@ -162,7 +162,7 @@ func (r *Reconciler) delete(ctx context.Context, p *pass, conn *fleet.Connection
 			return result{Decision: d, Err: errStillThere}
 		}
 		if isKind(err, gitlab.KindNotFound) {
-			r.freed(ctx, p, conn.URL(), d.Cluster.EnvironmentScope)
+			r.freed(p, conn.URL(), d.Cluster.EnvironmentScope)
 			return result{Decision: d}
 		}
 	case isKind(err, gitlab.KindNotFound):

@@ -41,16 +41,19 @@ type Options struct {
 
 // Reconciler makes GitLab have each object's cluster. Client reads objects from the cache; Live reads Secrets, and
 // objects where the cache may be behind. Secrets watches the Secrets' metadata; it is not the cache of the objects,
-// because that one is waited for.
+// because that one is waited for. Events takes what happened: directly, because client-go's recorder keeps each event for
+// minutes to count its repetitions, 1 kB for each object after many have been created, and this manager tells what is
+// new and has nothing to count.
 type Reconciler struct {
-	Client   client.Client
-	Live     client.Reader
-	Secrets  cache.Cache
-	Recorder events.EventRecorder
-	Fleet    *fleet.Fleet
-	Options  Options
+	Client  client.Client
+	Live    client.Reader
+	Secrets cache.Cache
+	Events  events.EventSink
+	Fleet   *fleet.Fleet
+	Options Options
 
 	memory  *memory
+	index   *objectIndex
 	began   time.Time
 	changes changes
 }

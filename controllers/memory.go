@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"math/rand/v2"
-	"strconv"
 	"sync"
 	"time"
 
@@ -242,9 +241,4 @@ func backoff(failures int) time.Duration {
 // jitter takes a random part, at most the given share, off d.
 func jitter(d time.Duration, share float64) time.Duration {
 	return d - time.Duration(rand.Float64()*share*float64(d))
-}
-
-// key is how the cache's index names a cluster.
-func (k clusterKey) String() string {
-	return k.gitLabURL + " " + strconv.FormatInt(k.id, 10)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -132,34 +133,38 @@ func (r *Reconciler) others(ctx context.Context, p *pass, o *observed) error {
 			return err
 		}
 	}
-	var rivals v1alpha1.GitLabInstanceClusterList
-	if err := r.Client.List(ctx, &rivals, client.MatchingFields{indexScope: scopeKey(o.URL, p.want.EnvironmentScope)},
-		client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list rivals: %w", err)
-	}
-	for i := range rivals.Items {
-		rival := &rivals.Items[i]
-		if rival.UID != p.obj.UID && rival.Status.ClusterID == 0 && rival.DeletionTimestamp.IsZero() && before(rival, p.obj) {
-			o.Rival = nameOf(rival).String()
-			break
+	var first *v1alpha1.GitLabInstanceCluster
+	for _, name := range r.index.wantingScope(scopeKey{o.URL, p.want.EnvironmentScope}) {
+		rival, err := r.other(ctx, p.obj, name)
+		if err != nil {
+			return err
 		}
+		if rival == nil || rival.Status.ClusterID != 0 || !rival.DeletionTimestamp.IsZero() || !before(rival, p.obj) {
+			continue
+		}
+		w := wantOf(rival)
+		if w.GitLabURL == o.URL && w.EnvironmentScope == p.want.EnvironmentScope && (first == nil || before(rival, first)) {
+			first = rival
+		}
+	}
+	if first != nil {
+		o.Rival = nameOf(first).String()
 	}
 	return nil
 }
 
 // ownerOf notes the other object that has recorded the cluster, if there is one. The first by age wins.
 func (r *Reconciler) ownerOf(ctx context.Context, obj *v1alpha1.GitLabInstanceCluster, key clusterKey, owners map[int64]owner) error {
-	var list v1alpha1.GitLabInstanceClusterList
-	if err := r.Client.List(ctx, &list, client.MatchingFields{indexCluster: key.String()}, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("list owners: %w", err)
-	}
-	for i := range list.Items {
-		other := &list.Items[i]
-		if other.UID == obj.UID || other.Status.ClusterID != key.id || other.Status.GitLabURL != key.gitLabURL {
+	for _, name := range r.index.withCluster(key) {
+		other, err := r.other(ctx, obj, name)
+		if err != nil {
+			return err
+		}
+		if other == nil || other.Status.ClusterID != key.id || other.Status.GitLabURL != key.gitLabURL {
 			continue // an object that only names the cluster in spec.clusterID has no right to it
 		}
 		if known, ok := owners[key.id]; !ok || !known.First {
-			owners[key.id] = owner{Name: nameOf(other).String(), First: before(other, obj)}
+			owners[key.id] = owner{Name: name.String(), First: before(other, obj)}
 		}
 	}
 	if _, ok := owners[key.id]; !ok {
@@ -168,6 +173,21 @@ func (r *Reconciler) ownerOf(ctx context.Context, obj *v1alpha1.GitLabInstanceCl
 		}
 	}
 	return nil
+}
+
+// other is the cache's copy of an object, not to be changed; nil if it is gone or obj itself.
+func (r *Reconciler) other(ctx context.Context, obj *v1alpha1.GitLabInstanceCluster, name types.NamespacedName) (*v1alpha1.GitLabInstanceCluster, error) {
+	if name == nameOf(obj) {
+		return nil, nil
+	}
+	other := &v1alpha1.GitLabInstanceCluster{}
+	if err := r.Client.Get(ctx, name, other, client.UnsafeDisableDeepCopy); err != nil {
+		if apierrors.IsNotFound(err) {
+			return nil, nil
+		}
+		return nil, fmt.Errorf("read object %s: %w", name, err)
+	}
+	return other, nil
 }
 
 // before orders objects that want the same: the older first, then by UID.

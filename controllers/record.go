@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -41,7 +40,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 		if err != nil {
 			return ctrl.Result{}, err
 		}
-		r.announce(p, rep)
+		r.announce(recordCtx, p, rep)
 		r.Fleet.Release(p.user)
 		return ctrl.Result{}, nil
 	case rep.Silent:
@@ -58,7 +57,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	if changed || rep.News != "" {
-		r.announce(p, rep)
+		r.announce(recordCtx, p, rep)
 	}
 	return r.next(p, rep), nil
 }
@@ -131,16 +130,6 @@ func reasonOf(obj *v1alpha1.GitLabInstanceCluster) string {
 		return ready.Reason
 	}
 	return ""
-}
-
-// announce tells the news of a pass as an event: what was done, or what the object waits for now.
-func (r *Reconciler) announce(p *pass, rep report) {
-	switch {
-	case rep.News != "":
-		r.Recorder.Eventf(p.obj, nil, corev1.EventTypeNormal, rep.News, "Reconcile", "%s", rep.NewsMessage)
-	case rep.Reason != v1alpha1.ReasonSynced && rep.Reason != v1alpha1.ReasonSuspended && rep.Message != "":
-		r.Recorder.Eventf(p.obj, nil, corev1.EventTypeWarning, rep.Reason, "Reconcile", "%s", rep.Message)
-	}
 }
 
 // next says when the object is due again. All waits are jittered, so that objects that fail together do not come back

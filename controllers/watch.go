@@ -5,7 +5,6 @@ package controllers
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,13 +13,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	ctrl "sigs.k8s.io/controller-runtime"
-	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
-	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
@@ -28,69 +25,60 @@ import (
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/controllers/fleet"
 )
 
-// Indexes of the cache.
-const (
-	indexSecret  = "secret"  // names of the Secrets an object reads
-	indexCluster = "cluster" // clusterKey of the recorded cluster and of spec.clusterID
-	indexScope   = "scope"   // scopeKey of what the spec wants
-)
-
 // SetupWithManager watches the objects, the metadata of Secrets, and the fleet.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	r.memory, r.began = newMemory(), time.Now()
-	for name, keys := range map[string]client.IndexerFunc{indexSecret: secretNames, indexCluster: clusterKeys, indexScope: scopeKeys} {
-		if err := mgr.GetFieldIndexer().IndexField(context.Background(), &v1alpha1.GitLabInstanceCluster{}, name, keys); err != nil {
-			return fmt.Errorf("index %s: %w", name, err)
-		}
-	}
+	r.memory, r.index, r.began = newMemory(), newIndex(), time.Now()
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("gitlabinstancecluster").
-		For(&v1alpha1.GitLabInstanceCluster{}, builder.WithPredicates(predicate.Funcs{UpdateFunc: r.wakes})).
-		Watches(&v1alpha1.GitLabInstanceCluster{}, handler.Funcs{CreateFunc: unseen, UpdateFunc: r.otherChanged,
-			DeleteFunc: r.otherWent}).
+		Watches(&v1alpha1.GitLabInstanceCluster{}, handler.Funcs{CreateFunc: r.came, UpdateFunc: r.changed, DeleteFunc: r.went}).
 		WatchesRawSource(r.secretSource()).
 		WatchesRawSource(source.Func(r.changes.start)).
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Options.MaxConcurrentReconciles}).
 		Complete(r)
 }
 
-func secretNames(o client.Object) []string {
-	spec := o.(*v1alpha1.GitLabInstanceCluster).Spec
-	names := []string{spec.GitLab.TokenSecretRef.Name, spec.Kubernetes.TokenSecretRef.Name}
-	if ref := spec.GitLab.CASecretRef; ref != nil {
-		names = append(names, ref.Name)
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// The three below bring the index up to date before they queue anything: an object's pass then finds all that came before
+// the object, and whoever was in its way finds it when it goes.
+
+// came queues an object. It goes first, also among those that a starting manager finds, if its spec has not been acted
+// on: a user waits for it.
+func (r *Reconciler) came(_ context.Context, e event.CreateEvent, q queue) {
+	obj := e.Object.(*v1alpha1.GitLabInstanceCluster)
+	r.index.replace(nil, obj)
+	if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok && obj.Status.ObservedGeneration != obj.Generation {
+		pq.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)}, requestFor(obj))
+		return
 	}
-	if ref := spec.Kubernetes.CASecretRef; ref != nil {
-		names = append(names, ref.Name)
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+	q.Add(requestFor(obj))
 }
 
-func clusterKeys(o client.Object) []string {
-	obj := o.(*v1alpha1.GitLabInstanceCluster)
-	var keys []string
-	if obj.Status.ClusterID != 0 {
-		keys = append(keys, clusterKey{obj.Status.GitLabURL, obj.Status.ClusterID}.String())
+// changed queues an object that asks for a pass, and the objects that it stood in the way of before.
+func (r *Reconciler) changed(_ context.Context, e event.UpdateEvent, q queue) {
+	older, newer := e.ObjectOld.(*v1alpha1.GitLabInstanceCluster), e.ObjectNew.(*v1alpha1.GitLabInstanceCluster)
+	r.index.replace(older, newer)
+	if r.wakes(older, newer) {
+		q.Add(requestFor(newer))
 	}
-	if w := wantOf(obj); w.ClusterID != 0 {
-		keys = append(keys, clusterKey{w.GitLabURL, w.ClusterID}.String())
+	before, after := wantOf(older), wantOf(newer)
+	if before.GitLabURL != after.GitLabURL || before.EnvironmentScope != after.EnvironmentScope || before.Deleting != after.Deleting {
+		r.wakeBlocked(older, q)
 	}
-	slices.Sort(keys)
-	return slices.Compact(keys)
 }
 
-func scopeKeys(o client.Object) []string {
-	w := wantOf(o.(*v1alpha1.GitLabInstanceCluster))
-	return []string{scopeKey(w.GitLabURL, w.EnvironmentScope)}
+// went queues an object for its last pass, and the objects that it stood in the way of.
+func (r *Reconciler) went(_ context.Context, e event.DeleteEvent, q queue) {
+	obj := e.Object.(*v1alpha1.GitLabInstanceCluster)
+	r.index.replace(obj, nil)
+	r.memory.disown(obj.UID) // else who is woken may find that it still has its cluster
+	q.Add(requestFor(obj))
+	r.wakeBlocked(obj, q)
 }
-
-func scopeKey(gitLabURL, scope string) string { return gitLabURL + " " + scope }
 
 // wakes reports whether an update of the object asks for a pass: a change of the spec, of what is remembered in the object
 // unless the manager knows of it, but not of the conditions.
-func (r *Reconciler) wakes(e event.UpdateEvent) bool {
-	older, newer := e.ObjectOld.(*v1alpha1.GitLabInstanceCluster), e.ObjectNew.(*v1alpha1.GitLabInstanceCluster)
+func (r *Reconciler) wakes(older, newer *v1alpha1.GitLabInstanceCluster) bool {
 	if older.UID != newer.UID || older.Generation != newer.Generation ||
 		older.DeletionTimestamp.IsZero() != newer.DeletionTimestamp.IsZero() ||
 		older.Annotations[v1alpha1.ReconcileAtAnnotation] != newer.Annotations[v1alpha1.ReconcileAtAnnotation] {
@@ -117,67 +105,44 @@ func once(requests []reconcile.Request) []reconcile.Request {
 	return slices.Compact(requests)
 }
 
-// usersOfSecret are the objects that name a Secret.
-func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
-	return r.find(ctx, client.InNamespace(secret.GetNamespace()), client.MatchingFields{indexSecret: secret.GetName()})
+func requestFor(obj client.Object) reconcile.Request {
+	return reconcile.Request{NamespacedName: nameOf(obj)}
 }
 
-func (r *Reconciler) find(ctx context.Context, opts ...client.ListOption) []reconcile.Request {
-	var list v1alpha1.GitLabInstanceClusterList
-	if err := r.Client.List(ctx, &list, append(opts, client.UnsafeDisableDeepCopy)...); err != nil {
-		return nil // only when the cache is stopping
-	}
-	requests := make([]reconcile.Request, 0, len(list.Items))
-	for i := range list.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: nameOf(&list.Items[i])})
+func requestsFor(names []types.NamespacedName) []reconcile.Request {
+	requests := make([]reconcile.Request, 0, len(names))
+	for _, name := range names {
+		requests = append(requests, reconcile.Request{NamespacedName: name})
 	}
 	return requests
 }
 
-type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
-
-// unseen lets an object that a starting manager finds go first if its spec has not been acted on: a user waits for it.
-func unseen(_ context.Context, e event.CreateEvent, q queue) {
-	obj := e.Object.(*v1alpha1.GitLabInstanceCluster)
-	if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok && obj.Status.ObservedGeneration != obj.Generation {
-		pq.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)}, reconcile.Request{NamespacedName: nameOf(obj)})
-	}
-}
-
-// otherChanged wakes the objects that an object stood in the way of before it changed.
-func (r *Reconciler) otherChanged(ctx context.Context, e event.UpdateEvent, q queue) {
-	older, newer := wantOf(e.ObjectOld.(*v1alpha1.GitLabInstanceCluster)), wantOf(e.ObjectNew.(*v1alpha1.GitLabInstanceCluster))
-	if older.GitLabURL != newer.GitLabURL || older.EnvironmentScope != newer.EnvironmentScope || older.Deleting != newer.Deleting {
-		r.wakeBlocked(ctx, e.ObjectOld, q)
-	}
-}
-
-func (r *Reconciler) otherWent(ctx context.Context, e event.DeleteEvent, q queue) {
-	r.memory.disown(e.Object.GetUID()) // else who is woken may find that it still has its cluster
-	r.wakeBlocked(ctx, e.Object, q)
+// usersOfSecret are the objects that name a Secret.
+func (r *Reconciler) usersOfSecret(_ context.Context, secret client.Object) []reconcile.Request {
+	return requestsFor(r.index.namingSecret(nameOf(secret)))
 }
 
 // wakeBlocked wakes the objects that want what obj wanted or had.
-func (r *Reconciler) wakeBlocked(ctx context.Context, obj client.Object, q queue) {
-	var requests []reconcile.Request
+func (r *Reconciler) wakeBlocked(obj *v1alpha1.GitLabInstanceCluster, q queue) {
+	var waiting []types.NamespacedName
 	for _, key := range scopeKeys(obj) {
-		requests = append(requests, r.find(ctx, client.MatchingFields{indexScope: key})...)
+		waiting = append(waiting, r.index.wantingScope(key)...)
 	}
 	for _, key := range clusterKeys(obj) {
-		requests = append(requests, r.find(ctx, client.MatchingFields{indexCluster: key})...)
+		waiting = append(waiting, r.index.withCluster(key)...)
 	}
-	for _, request := range requests {
-		if request.NamespacedName != nameOf(obj) {
-			q.Add(request)
+	for _, name := range waiting {
+		if name != nameOf(obj) {
+			q.Add(reconcile.Request{NamespacedName: name})
 		}
 	}
 }
 
 // freed wakes the objects that want a scope which the pass's edit or deletion has just taken from its holder.
-func (r *Reconciler) freed(ctx context.Context, p *pass, gitLabURL, scope string) {
-	waiting := slices.DeleteFunc(r.find(ctx, client.MatchingFields{indexScope: scopeKey(gitLabURL, scope)}),
-		func(request reconcile.Request) bool { return request.NamespacedName == nameOf(p.obj) })
-	r.changes.wake(waiting, 0)
+func (r *Reconciler) freed(p *pass, gitLabURL, scope string) {
+	waiting := slices.DeleteFunc(r.index.wantingScope(scopeKey{gitLabURL, scope}),
+		func(name types.NamespacedName) bool { return name == nameOf(p.obj) })
+	r.changes.wake(requestsFor(waiting), 0)
 }
 
 // userOf is an object's name at the fleet.
@@ -220,18 +185,17 @@ func (c *changes) wake(requests []reconcile.Request, priority int) {
 
 // Changed wakes the objects that a change in GitLab, or on the way to it, concerns.
 func (r *Reconciler) Changed(change fleet.Change) {
-	ctx := context.Background()
-	var concerned []reconcile.Request // most by their id and by their scope
+	var concerned []types.NamespacedName // most by their id and by their scope
 	for _, id := range change.IDs {
-		concerned = append(concerned, r.find(ctx, client.MatchingFields{indexCluster: clusterKey{change.URL, id}.String()})...)
+		concerned = append(concerned, r.index.withCluster(clusterKey{change.URL, id})...)
 	}
 	for _, scope := range change.Scopes {
-		concerned = append(concerned, r.find(ctx, client.MatchingFields{indexScope: scopeKey(change.URL, scope)})...)
+		concerned = append(concerned, r.index.wantingScope(scopeKey{change.URL, scope})...)
 	}
 	for _, user := range change.Users {
 		if parts := strings.SplitN(user, "/", 3); len(parts) == 3 {
-			concerned = append(concerned, reconcile.Request{NamespacedName: types.NamespacedName{Namespace: parts[0], Name: parts[1]}})
+			concerned = append(concerned, types.NamespacedName{Namespace: parts[0], Name: parts[1]})
 		}
 	}
-	r.changes.wake(once(concerned), background)
+	r.changes.wake(once(requestsFor(concerned)), background)
 }

@@ -65,11 +65,35 @@ func TestCachesNoMoreOfSecretsThanNameAndVersion(t *testing.T) {
 	}
 }
 
-func TestCachesObjectsWithoutManagedFields(t *testing.T) {
-	obj := &v1alpha1.GitLabInstanceCluster{ObjectMeta: metav1.ObjectMeta{Name: "n", ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}}}
-	kept, err := cacheOptions(parsed(t)).DefaultTransform(obj)
-	if err != nil || kept.(*v1alpha1.GitLabInstanceCluster).ManagedFields != nil {
-		t.Errorf("%v, %v", kept, err)
+func TestCachesNoMoreOfObjectsThanPassesRead(t *testing.T) {
+	if kept, err := lean(&corev1.Secret{}); err == nil {
+		t.Errorf("kept %v", kept)
+	}
+	obj := func(others bool) *v1alpha1.GitLabInstanceCluster {
+		obj := &v1alpha1.GitLabInstanceCluster{
+			ObjectMeta: metav1.ObjectMeta{Name: "n", Namespace: "ns", UID: "u", ResourceVersion: "7", Generation: 2,
+				Finalizers:  []string{v1alpha1.Finalizer, "other"},
+				Annotations: map[string]string{v1alpha1.CreateIntentAnnotation: "{}", v1alpha1.ReconcileAtAnnotation: "now"}},
+			Spec: v1alpha1.GitLabInstanceClusterSpec{GitLab: v1alpha1.GitLabConnection{URL: "https://gitlab.example.com"}},
+			Status: v1alpha1.GitLabInstanceClusterStatus{ClusterID: 5, Conditions: []metav1.Condition{
+				{Type: "Ready", Reason: "Synced", Message: "GitLab has it"}}},
+		}
+		if others {
+			obj.ManagedFields = []metav1.ManagedFieldsEntry{{Manager: "kubectl"}}
+			obj.Labels = map[string]string{"a": "b"}
+			obj.OwnerReferences = []metav1.OwnerReference{{Name: "o"}}
+			obj.Annotations["kubectl.kubernetes.io/last-applied-configuration"] = "{}"
+		}
+		return obj
+	}
+	for _, options := range cacheOptions(parsed(t)).ByObject {
+		kept, err := options.Transform(obj(true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := obj(false); !reflect.DeepEqual(kept, want) {
+			t.Errorf("kept %+v, not %+v", kept, want)
+		}
 	}
 }
 
