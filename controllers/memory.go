@@ -30,6 +30,7 @@ type clusterKey struct {
 
 // recollection is one object's part of the memory. A pass works on it alone: one object has one pass at a time.
 type recollection struct {
+	name types.NamespacedName
 	// written is the resourceVersion of the manager's last write to the object, or of a later live read.
 	written string
 	// writing: a write is on its way. early is the latest version that a watch showed meanwhile, "" for none: the event of
@@ -83,7 +84,7 @@ func (m *memory) of(name types.NamespacedName, uid types.UID) (r *recollection, 
 	m.names[name] = uid
 	r = m.objects[uid]
 	if r == nil {
-		r = &recollection{}
+		r = &recollection{name: name}
 		m.objects[uid] = r
 	}
 	return r, earlier
@@ -221,6 +222,16 @@ func (m *memory) owner(key clusterKey) types.UID {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.owners[key]
+}
+
+// ownerNames names the object that was about to record the cluster, if one was.
+func (m *memory) ownerNames(key clusterKey) []types.NamespacedName {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if r := m.objects[m.owners[key]]; r != nil {
+		return []types.NamespacedName{r.name}
+	}
+	return nil
 }
 
 // Backoff of one object's own failures.

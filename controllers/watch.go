@@ -187,7 +187,9 @@ func (c *changes) wake(requests []reconcile.Request, priority int) {
 func (r *Reconciler) Changed(change fleet.Change) {
 	var concerned []types.NamespacedName // most by their id and by their scope
 	for _, id := range change.IDs {
-		concerned = append(concerned, r.index.withCluster(clusterKey{change.URL, id})...)
+		key := clusterKey{change.URL, id}
+		concerned = append(concerned, r.index.withCluster(key)...)
+		concerned = append(concerned, r.memory.ownerNames(key)...) // whose record no watch has shown yet
 	}
 	for _, scope := range change.Scopes {
 		concerned = append(concerned, r.index.wantingScope(scopeKey{change.URL, scope})...)

@@ -46,7 +46,10 @@ func (r *run) launch(args ...string) error {
 	bin := filepath.Join(r.root, "bin")
 	switch r.m.Contestant {
 	case manager:
-		args = append([]string{"--kubeconfig=" + r.kubeconfig, "--leader-elect=false", "--health-probe-bind-address=0", "--metrics-bind-address=0"}, args...)
+		args = append([]string{"--kubeconfig=" + r.kubeconfig, // the rest is as in config/manager
+			"--leader-elect", "--leader-election-namespace=" + controlplane.SystemNamespace,
+			"--health-probe-bind-address=" + controlplane.FreeAddress(r),
+			"--metrics-bind-address=" + controlplane.FreeAddress(r), "--metrics-secure"}, args...)
 		r.contestant, err = start(r.dir, cmp.Or(os.Getenv("BENCH_MANAGER"), filepath.Join(bin, "manager")), args...)
 	case crossplane:
 		r.contestant, err = start(r.dir, filepath.Join(bin, "bench", "crossplane"), "--kubeconfig="+r.kubeconfig, fmt.Sprintf("--concurrency=%d", concurrency))
