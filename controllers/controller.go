@@ -27,7 +27,7 @@ import (
 // +kubebuilder:rbac:groups=gitlab.clusterops.dev,resources=gitlabinstanceclusters,verbs=get;list;watch;patch
 // +kubebuilder:rbac:groups=gitlab.clusterops.dev,resources=gitlabinstanceclusters/status,verbs=patch
 // +kubebuilder:rbac:groups="",resources=secrets,verbs=get;list;watch
-// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create;patch
+// +kubebuilder:rbac:groups=events.k8s.io,resources=events,verbs=create
 
 // Options are the settings of a Reconciler.
 type Options struct {
@@ -42,8 +42,8 @@ type Options struct {
 // Reconciler makes GitLab have each object's cluster. Client reads objects from the cache; Live reads Secrets, and
 // objects where the cache may be behind. Secrets watches the Secrets' metadata; it is not the cache of the objects,
 // because that one is waited for. Events takes what happened: directly, because client-go's recorder keeps each event for
-// minutes to count its repetitions, 1 kB for each object after many have been created, and this manager tells what is
-// new and has nothing to count.
+// minutes to count its repetitions, 1 kB for each object after many have been created. Here only a drift that comes back
+// with every list would be counted.
 type Reconciler struct {
 	Client  client.Client
 	Live    client.Reader

@@ -18,10 +18,12 @@ import (
 	"github.com/clusterops-dev/gitlab-instance-cluster-operator/api/v1alpha1"
 )
 
-// Limits of events.k8s.io/v1, in bytes.
 const (
+	// Limits of events.k8s.io/v1, in bytes.
 	longestNote     = 1024
 	longestInstance = 128
+	// announceTime is how long a pass waits for its event to be written.
+	announceTime = 2 * time.Second
 )
 
 // announce tells the news of a pass as an event: what was done, or what the object waits for now. An event that cannot
@@ -36,7 +38,9 @@ func (r *Reconciler) announce(ctx context.Context, p *pass, rep report) {
 	default:
 		return
 	}
-	if _, err := r.Events.Create(ctx, event); err != nil && ctx.Err() == nil {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), announceTime)
+	defer cancel()
+	if _, err := r.Events.Create(ctx, event); err != nil {
 		log.FromContext(ctx).Info("no event was written", "event", event.Reason, "cause", err.Error())
 	}
 }

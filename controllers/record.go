@@ -40,7 +40,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 		if err != nil {
 			return ctrl.Result{}, err
 		}
-		r.announce(recordCtx, p, rep)
+		r.announce(ctx, p, rep)
 		r.Fleet.Release(p.user)
 		return ctrl.Result{}, nil
 	case rep.Silent:
@@ -57,7 +57,7 @@ func (r *Reconciler) finish(ctx context.Context, p *pass, rep report) (ctrl.Resu
 		return ctrl.Result{}, err
 	}
 	if changed || rep.News != "" {
-		r.announce(recordCtx, p, rep)
+		r.announce(ctx, p, rep)
 	}
 	return r.next(p, rep), nil
 }

@@ -40,7 +40,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
 // The three below bring the index up to date before they queue anything: an object's pass then finds all that came before
-// the object, and whoever was in its way finds it when it goes.
+// the object in the same watch, and whoever was in its way finds it when it goes.
 
 // came queues an object. It goes first, also among those that a starting manager finds, if its spec has not been acted
 // on: a user waits for it.
@@ -60,6 +60,11 @@ func (r *Reconciler) changed(_ context.Context, e event.UpdateEvent, q queue) {
 	r.index.replace(older, newer)
 	if r.wakes(older, newer) {
 		q.Add(requestFor(newer))
+	}
+	if older.UID != newer.UID { // deleted and created again while nobody watched
+		r.memory.disown(older.UID)
+		r.wakeBlocked(older, q)
+		return
 	}
 	before, after := wantOf(older), wantOf(newer)
 	if before.GitLabURL != after.GitLabURL || before.EnvironmentScope != after.EnvironmentScope || before.Deleting != after.Deleting {

@@ -18,11 +18,15 @@ import (
 
 const watchedURL = "https://gitlab.example.com"
 
-func watching(t *testing.T) (*Reconciler, queue) {
-	t.Helper()
-	r := &Reconciler{memory: newMemory(), index: newIndex()}
+func queueOf(t *testing.T) queue {
 	q := workqueue.NewTypedRateLimitingQueue(workqueue.DefaultTypedControllerRateLimiter[reconcile.Request]())
 	t.Cleanup(q.ShutDown)
+	return q
+}
+
+func watching(t *testing.T) (*Reconciler, queue) {
+	t.Helper()
+	r, q := &Reconciler{memory: newMemory(), index: newIndex()}, queueOf(t)
 	if err := r.changes.start(context.Background(), q); err != nil {
 		t.Fatal(err)
 	}
@@ -84,5 +88,24 @@ func TestWhoStoodInTheWayWakesThoseWhoWait(t *testing.T) {
 		if left := r.index.wantingScope(scopeKey{watchedURL, "scope"}); len(left) != 1 || left[0].Name != "waits" {
 			t.Errorf("%s: %v want the scope", name, left)
 		}
+	}
+}
+
+func TestObjectThatWentAndCameAgainUnseenLeavesWhatItHad(t *testing.T) {
+	r, q := watching(t)
+	older, newer, waits := watched("one", "scope"), watched("one", "scope"), watched("waits", "scope")
+	newer.UID = "again"
+	for _, obj := range []*v1alpha1.GitLabInstanceCluster{older, waits} {
+		r.came(context.Background(), event.CreateEvent{Object: obj}, q)
+	}
+	queued(q)
+	r.memory.of(nameOf(older), older.UID)
+	r.memory.owns(older.UID, clusterKey{watchedURL, 5})
+	r.changed(context.Background(), event.UpdateEvent{ObjectOld: older, ObjectNew: newer}, q)
+	if have := queued(q); len(have) != 2 {
+		t.Error(have)
+	}
+	if !r.memory.owns(waits.UID, clusterKey{watchedURL, 5}) {
+		t.Error("who went still has its cluster")
 	}
 }

@@ -6,7 +6,7 @@ package main
 import (
 	"fmt"
 	"maps"
-	"unique"
+	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -64,13 +64,32 @@ func lean(object any) (any, error) {
 		condition := &status.Conditions[i]
 		share(&condition.Type)
 		share(&condition.Reason)
-		share(&condition.Message)
+		if condition.Reason == v1alpha1.ReasonSynced { // messages of trouble have more in them than objects have in common
+			share(&condition.Message)
+		}
 	}
 	return obj, nil
 }
 
-// share makes equal texts one.
-func share(text *string) { *text = unique.Make(*text).Value() }
+// shared are texts that many objects have. They are few: GitLabs, namespaces, reasons, messages.
+var shared = struct {
+	sync.Mutex
+	texts map[string]string
+}{texts: map[string]string{}}
+
+// mostShared bounds shared, should a text turn out not to be common.
+const mostShared = 1000
+
+// share makes a text one with the equal one seen first.
+func share(text *string) {
+	shared.Lock()
+	defer shared.Unlock()
+	if first, known := shared.texts[*text]; known {
+		*text = first
+	} else if len(shared.texts) < mostShared {
+		shared.texts[*text] = *text
+	}
+}
 
 // nameAndVersion drops what no watcher of Secrets needs.
 func nameAndVersion(object any) (any, error) {

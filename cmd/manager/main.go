@@ -40,7 +40,7 @@ import (
 // version is set by the build.
 var version = "dev"
 
-// shutdownGrace is how long passes may go on after SIGTERM: an add and its record take 40 seconds at most.
+// shutdownGrace is how long passes may go on after SIGTERM: an add, its record and its event take 42 seconds at most.
 const shutdownGrace = 45 * time.Second
 
 // gcPercent is how much the heap may grow between two collections, in percent of what is alive, unless the environment

@@ -19,8 +19,12 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 )
 
-// reviewTime is how long the API server may take to say who reads and whether they may.
-const reviewTime = 10 * time.Second
+const (
+	// reviewTime is how long the API server may take to say who reads and whether they may.
+	reviewTime = 10 * time.Second
+	// reviewsAtOnce bounds what strangers can make the manager ask the API server.
+	reviewsAtOnce = 10
+)
 
 // reviewer asks the API server who a reader of the metrics is and what they may get. controller-runtime's own filter
 // does the same by way of k8s.io/apiserver, whose code would be more than a third of the manager's: 15 MiB of resident
@@ -41,12 +45,20 @@ func readersOnly(config *rest.Config, client *http.Client) (metricsserver.Filter
 		return nil, err
 	}
 	r := reviewer{tokens.TokenReviews(), access.SubjectAccessReviews()}
+	seats := make(chan struct{}, reviewsAtOnce)
 	return func(log logr.Logger, next http.Handler) (http.Handler, error) {
 		return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+			select {
+			case seats <- struct{}{}:
+			default:
+				http.Error(w, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
+				return
+			}
 			ctx, cancel := context.WithTimeout(request.Context(), reviewTime)
-			defer cancel()
 			status, err := r.review(ctx, request)
-			if err != nil {
+			cancel()
+			<-seats
+			if err != nil && request.Context().Err() == nil {
 				log.Error(err, "the reader of the metrics cannot be reviewed")
 			}
 			if status != http.StatusOK {

@@ -277,7 +277,7 @@ var _ = Describe("a Secret's content", func() {
 					Verbs: []string{"get", "list", "watch", "patch"}},
 				rbacv1.PolicyRule{APIGroups: []string{"gitlab.clusterops.dev"}, Resources: []string{"gitlabinstanceclusters/status"},
 					Verbs: []string{"patch"}},
-				rbacv1.PolicyRule{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create", "patch"}})
+				rbacv1.PolicyRule{APIGroups: []string{"events.k8s.io"}, Resources: []string{"events"}, Verbs: []string{"create"}})
 			if len(verbs) > 0 {
 				w.CP.Grant(GinkgoT(), w.Namespace, user, rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"secrets"}, Verbs: verbs})
 			}
