@@ -67,6 +67,7 @@ func (r *Reconciler) patch(ctx context.Context, p *pass, before *v1alpha1.GitLab
 
 // wrote remembers a write, and has the object looked at again if somebody else has written to it meanwhile.
 func (r *Reconciler) wrote(p *pass, meanwhile bool) {
+	p.obj.ManagedFields = nil // as in the cache: the next patch compares the less
 	if later := r.memory.wrote(p.obj.UID, p.obj.ResourceVersion); later || meanwhile {
 		r.changes.wake([]reconcile.Request{{NamespacedName: nameOf(p.obj)}}, 0)
 	}
