@@ -11,6 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/source"
@@ -27,8 +28,24 @@ type secretSource struct{ source.SyncingSource }
 func (r *Reconciler) secretSource() secretSource {
 	kind := &metav1.PartialObjectMetadata{}
 	kind.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Secret"))
-	return secretSource{source.Kind[client.Object](unhurried{r.Secrets}, kind,
-		handler.EnqueueRequestsFromMapFunc(r.usersOfSecret), predicate.ResourceVersionChangedPredicate{})}
+	return secretSource{source.Kind[client.Object](unhurried{r.Secrets}, kind, handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { r.secretChanged(e.Object, q) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { r.secretChanged(e.ObjectNew, q) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { r.secretChanged(e.Object, q) },
+	}, predicate.ResourceVersionChangedPredicate{})}
+}
+
+// secretChanged queues the objects that name the Secret. If they are more than can be worked on at once, what users
+// create and edit meanwhile goes first.
+func (r *Reconciler) secretChanged(secret client.Object, q queue) {
+	users := requestsFor(r.index.namingSecret(nameOf(secret)))
+	if len(users) > r.Options.MaxConcurrentReconciles {
+		addTo(q, users, background)
+		return
+	}
+	for _, user := range users {
+		q.Add(user)
+	}
 }
 
 // WaitForSync returns when the Secrets are known, or are not after secretsPatience.

@@ -47,8 +47,8 @@ type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 func (r *Reconciler) came(_ context.Context, e event.CreateEvent, q queue) {
 	obj := e.Object.(*v1alpha1.GitLabInstanceCluster)
 	r.index.replace(nil, obj)
-	if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok && obj.Status.ObservedGeneration != obj.Generation {
-		pq.AddWithOpts(priorityqueue.AddOpts{Priority: new(0)}, requestFor(obj))
+	if obj.Status.ObservedGeneration != obj.Generation {
+		addTo(q, []reconcile.Request{requestFor(obj)}, 0)
 		return
 	}
 	q.Add(requestFor(obj))
@@ -122,11 +122,6 @@ func requestsFor(names []types.NamespacedName) []reconcile.Request {
 	return requests
 }
 
-// usersOfSecret are the objects that name a Secret.
-func (r *Reconciler) usersOfSecret(_ context.Context, secret client.Object) []reconcile.Request {
-	return requestsFor(r.index.namingSecret(nameOf(secret)))
-}
-
 // wakeBlocked wakes the objects that want what obj wanted or had.
 func (r *Reconciler) wakeBlocked(obj *v1alpha1.GitLabInstanceCluster, q queue) {
 	var waiting []types.NamespacedName
@@ -169,22 +164,27 @@ func (c *changes) start(_ context.Context, q queue) error {
 }
 
 // background is the priority of objects that nobody has touched: those that a starting manager finds, that fail again
-// and again, and whose GitLab changed. However many they are, what users create and edit goes first.
+// and again, whose GitLab changed, and that share a changed Secret with many others. However many they are, what users
+// create and edit goes first.
 const background = handler.LowPriority
 
 func (c *changes) wake(requests []reconcile.Request, priority int) {
 	c.mu.Lock()
 	q := c.queue
 	c.mu.Unlock()
-	if q == nil {
+	if q != nil {
+		addTo(q, requests, priority)
+	}
+}
+
+func addTo(q queue, requests []reconcile.Request, priority int) {
+	pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request])
+	if ok {
+		pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, requests...)
 		return
 	}
 	for _, request := range requests {
-		if pq, ok := q.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
-			pq.AddWithOpts(priorityqueue.AddOpts{Priority: &priority}, request)
-		} else {
-			q.Add(request)
-		}
+		q.Add(request)
 	}
 }
 

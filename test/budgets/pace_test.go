@@ -74,6 +74,23 @@ var _ = Describe("A new object", func() {
 		}
 	})
 
+	It("goes before 250 others whose Secret has been rotated", func() {
+		const n = 250
+		f := newFleet(n)
+		f.restart(never, "--max-concurrent-reconciles=2")
+		f.createAll(func(o *scenario.Glic) { o.Spec.Kubernetes.TokenSecretRef.Name = "gitlab-sa" })
+		f.awaitReason(v1alpha1.ReasonSynced)
+		f.GitLab.SetLatency(200 * time.Millisecond)
+		f.ForgetRequests()
+		f.Secret("gitlab-sa", "token", scenario.Sentinel+"-rotated")
+		f.AwaitRequests(1, "edit")
+		f.Create("new", f.labelled, func(o *scenario.Glic) { o.Spec.EnvironmentScope = "new/*" })
+		before := f.requested()["edit"]
+		f.AwaitReady("new")
+		Expect(n-before).To(BeNumerically(">", 100), "others that were still to come when it was created")
+		Expect(f.requested()["edit"]-before).To(BeNumerically("<", 50), "others that went before it")
+	})
+
 	It("goes before 250 others that a restarted manager has to catch up with", func() {
 		const n = 250
 		f := newFleet(n)
