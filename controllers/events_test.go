@@ -8,6 +8,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	eventsv1 "k8s.io/api/events/v1"
@@ -21,10 +22,14 @@ type sink struct {
 	events.EventSink
 	err  error
 	have []*eventsv1.Event
+	left time.Duration // of the time for the last one
 }
 
-func (s *sink) Create(_ context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
+func (s *sink) Create(ctx context.Context, event *eventsv1.Event) (*eventsv1.Event, error) {
 	s.have = append(s.have, event)
+	if until, bounded := ctx.Deadline(); bounded && ctx.Err() == nil {
+		s.left = time.Until(until)
+	}
 	return event, s.err
 }
 
@@ -44,7 +49,9 @@ func TestAnnouncesNewsAndTrouble(t *testing.T) {
 		"suspended":     {report{Reason: v1alpha1.ReasonSuspended, Message: "suspended"}, "", "", ""},
 	} {
 		s := &sink{err: errors.New("no answer")}
-		(&Reconciler{Events: s}).announce(context.Background(), &pass{obj: obj}, c.rep)
+		ended, cancel := context.WithCancel(context.Background())
+		cancel() // the manager stops
+		(&Reconciler{Events: s}).announce(ended, &pass{obj: obj}, c.rep)
 		if c.kind == "" {
 			if len(s.have) != 0 {
 				t.Errorf("%s: %v", name, s.have)
@@ -53,6 +60,9 @@ func TestAnnouncesNewsAndTrouble(t *testing.T) {
 		}
 		if len(s.have) != 1 {
 			t.Fatalf("%s: %d events", name, len(s.have))
+		}
+		if s.left <= 0 || s.left > announceTime {
+			t.Errorf("%s: the pass waits for %v", name, s.left)
 		}
 		event := s.have[0]
 		if event.Type != c.kind || event.Reason != c.reason || event.Note != c.note || !utf8.ValidString(event.Note) ||

@@ -58,13 +58,14 @@ func (r *Reconciler) came(_ context.Context, e event.CreateEvent, q queue) {
 func (r *Reconciler) changed(_ context.Context, e event.UpdateEvent, q queue) {
 	older, newer := e.ObjectOld.(*v1alpha1.GitLabInstanceCluster), e.ObjectNew.(*v1alpha1.GitLabInstanceCluster)
 	r.index.replace(older, newer)
-	if r.wakes(older, newer) {
-		q.Add(requestFor(newer))
-	}
 	if older.UID != newer.UID { // deleted and created again while nobody watched
 		r.memory.disown(older.UID)
+		q.Add(requestFor(newer))
 		r.wakeBlocked(older, q)
 		return
+	}
+	if r.wakes(older, newer) {
+		q.Add(requestFor(newer))
 	}
 	before, after := wantOf(older), wantOf(newer)
 	if before.GitLabURL != after.GitLabURL || before.EnvironmentScope != after.EnvironmentScope || before.Deleting != after.Deleting {
@@ -84,7 +85,7 @@ func (r *Reconciler) went(_ context.Context, e event.DeleteEvent, q queue) {
 // wakes reports whether an update of the object asks for a pass: a change of the spec, of what is remembered in the object
 // unless the manager knows of it, but not of the conditions.
 func (r *Reconciler) wakes(older, newer *v1alpha1.GitLabInstanceCluster) bool {
-	if older.UID != newer.UID || older.Generation != newer.Generation ||
+	if older.Generation != newer.Generation ||
 		older.DeletionTimestamp.IsZero() != newer.DeletionTimestamp.IsZero() ||
 		older.Annotations[v1alpha1.ReconcileAtAnnotation] != newer.Annotations[v1alpha1.ReconcileAtAnnotation] {
 		return true

@@ -5,7 +5,9 @@ package main
 
 import (
 	"reflect"
+	"strings"
 	"testing"
+	"unsafe"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -94,6 +96,15 @@ func TestCachesNoMoreOfObjectsThanPassesRead(t *testing.T) {
 		if want := obj(false); !reflect.DeepEqual(kept, want) {
 			t.Errorf("kept %+v, not %+v", kept, want)
 		}
+	}
+}
+
+func TestCachedObjectsShareTexts(t *testing.T) {
+	first, second := strings.Clone("a common text"), strings.Clone("a common text")
+	share(&first)
+	share(&second)
+	if second != "a common text" || unsafe.StringData(first) != unsafe.StringData(second) {
+		t.Errorf("%q and %q are two", first, second)
 	}
 }
 

@@ -140,7 +140,7 @@ var _ = Describe("the annotation reconcile-at", func() {
 		w.CheckInvariants(m)
 	})
 
-	It("has a GitLab asked that was left alone because it refused", func() {
+	DescribeTable("a GitLab that was left alone because it refused is asked at once", func(change func(*scenario.Glic)) {
 		w := newWorld()
 		m := ownManager("--sync-interval=1h")
 		w.GitLab.SetFeature(false)
@@ -148,25 +148,13 @@ var _ = Describe("the annotation reconcile-at", func() {
 		w.Await("production", v1alpha1.ReasonFeatureDisabled)
 		w.GitLab.SetFeature(true)
 		w.ForgetRequests()
-		w.Edit("production", lookAt("now"))
+		w.Edit("production", change)
 		w.AwaitReady("production")
 		Expect(w.Requests()).To(Equal([]string{"GET list 200", "POST add 201"}))
 		w.CheckInvariants(m)
-	})
-
-	It("is not needed after an edit of the spec", func() {
-		w := newWorld()
-		m := ownManager("--sync-interval=1h")
-		w.GitLab.SetFeature(false)
-		w.Create("production", own)
-		w.Await("production", v1alpha1.ReasonFeatureDisabled)
-		w.GitLab.SetFeature(true)
-		w.ForgetRequests()
-		w.Edit("production", func(o *scenario.Glic) { o.Spec.Domain = "apps.example.com" })
-		w.AwaitReady("production")
-		Expect(w.Requests()).To(Equal([]string{"GET list 200", "POST add 201"}))
-		w.CheckInvariants(m)
-	})
+	},
+		Entry("when the annotation asks for it", lookAt("now")),
+		Entry("and after an edit of the spec without it", func(o *scenario.Glic) { o.Spec.Domain = "apps.example.com" }))
 
 	It("does not overrule suspend", func() {
 		w := newWorld()
