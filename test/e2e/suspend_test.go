@@ -140,7 +140,7 @@ var _ = Describe("the annotation reconcile-at", func() {
 		w.CheckInvariants(m)
 	})
 
-	DescribeTable("a GitLab that was left alone because it refused is asked at once", func(change func(*scenario.Glic)) {
+	DescribeTable("has a GitLab asked at once that was left alone because it refused", func(change func(*scenario.Glic)) {
 		w := newWorld()
 		m := ownManager("--sync-interval=1h")
 		w.GitLab.SetFeature(false)
@@ -153,8 +153,8 @@ var _ = Describe("the annotation reconcile-at", func() {
 		Expect(w.Requests()).To(Equal([]string{"GET list 200", "POST add 201"}))
 		w.CheckInvariants(m)
 	},
-		Entry("when the annotation asks for it", lookAt("now")),
-		Entry("and after an edit of the spec without it", func(o *scenario.Glic) { o.Spec.Domain = "apps.example.com" }))
+		Entry("when it is set", lookAt("now")),
+		Entry("and an edit of the spec does the same", func(o *scenario.Glic) { o.Spec.Domain = "apps.example.com" }))
 
 	It("does not overrule suspend", func() {
 		w := newWorld()
